@@ -1,0 +1,96 @@
+import { assert } from "./assert.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/**
+ * Every bound of the system with its reason. What an operator may change is an option whose default stands here;
+ * the rest is fixed.
+ */
+export const LIMITS = {
+  /** HTTP bodies other than database uploads. A batch of 100,000 short statements fits. */
+  requestBodyBytesMax: 16 * MIB,
+  /** Nesting of JSON and msgpack bodies: the deepest legal request has 5 levels. */
+  requestDepthMax: 16,
+  /** Request line and headers. Browsers and proxies stay under 16 KiB. */
+  requestHeadBytesMax: 32 * KIB,
+  /** Time for request line and headers to arrive, and again for the body between two reads. */
+  requestHeadMsMax: 10_000,
+  requestBodyMsMax: 60_000,
+  /** Bodies of all requests under way together; without it, each connection could hold a full body. */
+  requestBodiesBytesMax: 256 * MIB,
+  /** Answers that clients have not taken yet, together; beyond it new requests are refused. */
+  responsesBytesMax: 512 * MIB,
+  /** A client must take some bytes of its answer within this. */
+  responseWriteMsMax: 30_000,
+  /** An uploaded database file. It is streamed, never held; this only stops an endless sender. */
+  databaseUploadBytesMax: 1024 * 1024 * MIB,
+  /** A connection without a request is closed after this. */
+  connectionIdleMsMax: 75_000,
+  /** HTTP connections of one node; each costs about 40 KiB when idle. */
+  connectionCountMax: 4_096,
+
+  /** Text of one statement: SQLite's own limit is 1,000,000 bytes by default; generated scripts need a bit more. */
+  statementBytesMax: 4 * MIB,
+  statementsPerBatchMax: 100_000,
+  parametersPerStatementMax: 32_766,
+  resultRowsMax: 1_000_000,
+  /** Encoded bytes of one answer. Larger results are for `backup`, or for several queries. */
+  resultBytesMax: 64 * MIB,
+  statementMsMax: 30_000,
+  /** Longest a caller may ask a query to run or wait. */
+  requestMsMax: 600_000,
+  requestMsDefault: 30_000,
+
+  /** Pages one transaction may change, in bytes. It is held in memory once on the leader. */
+  transactionBytesMax: 256 * MIB,
+  /** Body of one log entry. A larger transaction spans several entries. Bounds the time a heartbeat may wait. */
+  entryBytesMax: 4 * MIB,
+  /** Writes in one batch of group commit. */
+  writesPerBatchMax: 512,
+  /** Writes that may wait per database; at 10,000 writes/s this is under half a second. */
+  writeQueueLengthMax: 4_096,
+  writeQueueBytesMax: 64 * MIB,
+  /** Queries that may wait for a reader worker. */
+  readQueueLengthMax: 8_192,
+
+  /** Leader: bytes appended but not committed. Without a quorum the log must not grow (etcd: MaxUncommittedEntriesSize). */
+  uncommittedBytesMax: 512 * MIB,
+  /** Entries of one append message, in bytes; one entry is always sent. */
+  appendBytesMax: 1 * MIB,
+  /** Append messages under way to one follower. */
+  appendsInFlightMax: 64,
+  appendBytesInFlightMax: 16 * MIB,
+  /** A frame on a peer connection: the largest entry and its headers. */
+  peerFrameBytesMax: 24 * MIB,
+  /** Bytes that may wait for one peer; beyond that messages are dropped and Raft sends again. */
+  peerQueueBytesMax: 64 * MIB,
+  /** Peer calls (forwarded writes and administration) under way to one peer. */
+  peerCallsMax: 8_192,
+
+  segmentBytesMax: 64 * MIB,
+  /** Newest entries kept in memory for followers: what may be in flight to several of them. Older ones are read from disk. */
+  logCacheBytesMax: 64 * MIB,
+  /** Segment files one thread keeps open for reading: 1 GiB of log without opening a file. */
+  logFilesOpenMax: 16,
+
+  databaseNameLengthMax: 64,
+  databaseCountMax: 100_000,
+} as const;
+
+assert(
+  LIMITS.entryBytesMax + 64 * KIB <= LIMITS.peerFrameBytesMax,
+  "The largest entry must fit into a peer frame",
+);
+assert(
+  LIMITS.requestBodyBytesMax + 64 * KIB <= LIMITS.peerFrameBytesMax,
+  "The largest forwarded write must fit into a peer frame",
+);
+assert(LIMITS.peerFrameBytesMax <= LIMITS.peerQueueBytesMax, "One frame must fit into the queue of a peer");
+assert(
+  LIMITS.transactionBytesMax <= LIMITS.uncommittedBytesMax,
+  "One transaction must be allowed to be uncommitted",
+);
+
+/** Name of a database: also a file name, so nothing that a file system or a URL treats specially. */
+export const DATABASE_NAME_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;

@@ -77,6 +77,8 @@ export interface ErrorDetails {
   readonly limit?: { readonly name: string; readonly value: number };
   /** SQLite's extended result code. */
   readonly sqlite_code?: number;
+  /** Byte offset in the text of the statement that SQLite's error points at. */
+  readonly sql_offset?: number;
   /** Position of the failing statement in a batch, from 0. */
   readonly statement_index?: number;
   /** HTTP address of the leader as far as this node knows. */

@@ -74,6 +74,33 @@ export const LIMITS = {
   /** Segment files one thread keeps open for reading: 1 GiB of log without opening a file. */
   logFilesOpenMax: 16,
 
+  /** Memory SQLite may allocate in one instance. A sort beyond it goes to temporary files or fails. */
+  engineHeapBytesMax: 512 * MIB,
+  /** Temporary files of one instance: sorts, statement journals, the copy VACUUM makes. They lie in memory. */
+  temporaryBytesMax: 512 * MIB,
+  /** One text or blob inside SQLite; what is larger could not be returned anyway. */
+  valueBytesMax: 64 * MIB,
+  /** The writer's WAL is moved out of the way when it is larger, between two batches. About 2,000 pages. */
+  walBytesMax: 8 * MIB,
+  /** SQLite's own default. The pinned build does not check it, and loses its stack at about 3,500. */
+  expressionDepthMax: 1_000,
+  /** SQLite's parser: nested parentheses, subqueries, function calls. */
+  parserDepthMax: 1_000,
+  /** Each wildcard that matches costs a level of recursion. */
+  likePatternBytesMax: 10_000,
+  /** Instructions of one compiled statement, 24 bytes each. */
+  statementOperationsMax: 5_000_000,
+  /** Compiled statements kept by one connection, and the longest text of one. */
+  cachedStatementCountMax: 128,
+  cachedStatementLengthMax: 16 * KIB,
+  /** An answer that is stored under an idempotency key. */
+  idempotencyAnswerBytesMax: 1 * MIB,
+  idempotencyKeyLengthMax: 256,
+  /** A key is remembered at least this long. */
+  idempotencyKeyMsMin: 24 * 3_600_000,
+  /** Old keys removed by one keyed write: more than it adds, so that their number falls. */
+  idempotencyKeysRemovedPerWrite: 8,
+
   databaseNameLengthMax: 64,
   databaseCountMax: 100_000,
 } as const;
@@ -90,6 +117,11 @@ assert(LIMITS.peerFrameBytesMax <= LIMITS.peerQueueBytesMax, "One frame must fit
 assert(
   LIMITS.transactionBytesMax <= LIMITS.uncommittedBytesMax,
   "One transaction must be allowed to be uncommitted",
+);
+
+assert(
+  LIMITS.idempotencyAnswerBytesMax < LIMITS.valueBytesMax,
+  "A stored answer must be a value SQLite takes",
 );
 
 /** Name of a database: also a file name, so nothing that a file system or a URL treats specially. */

@@ -47,7 +47,9 @@ export function decodeCheckpointMeta(bytes: Uint8Array): CheckpointMeta {
 export function readCheckpointMeta(disk: Disk, name: string): CheckpointMeta {
   const path = metaFile(name);
   try {
-    return decodeCheckpointMeta(readWholeFile(disk, path));
+    const bytes = readWholeFile(disk, path);
+    if (bytes === undefined) throw new Error("it is missing");
+    return decodeCheckpointMeta(bytes);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot read checkpoint record ${path}: ${reason}; remove this node and add it again`);

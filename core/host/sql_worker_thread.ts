@@ -1,0 +1,25 @@
+import type { SqlWorker, StartSqlWorker } from "../sql/pool.ts";
+import type { MessageFromWorker } from "../sql/messages.ts";
+
+/**
+ * Starts SQL workers as threads of this process. The program itself is their entry: main.ts sees that it runs in a worker
+ * and serves messages, so one bundled file is enough for everything.
+ *
+ * @param program URL of main.ts, or of the bundle
+ */
+export function sqlWorkerThreads(program: string, dataFolder: string): StartSqlWorker {
+  return ({ name, cancel, onMessage, onDied }): SqlWorker => {
+    const worker = new Worker(program, { type: "module", name });
+    worker.onmessage = (event: MessageEvent) => onMessage(event.data as MessageFromWorker);
+    worker.onerror = (event: ErrorEvent) => {
+      // Without this the error would end the whole process (promise 7).
+      event.preventDefault();
+      onDied(`failed: ${event.message}`);
+    };
+    worker.postMessage({ dataFolder, cancel });
+    return {
+      post: (message) => worker.postMessage(message),
+      terminate: () => worker.terminate(),
+    };
+  };
+}

@@ -1,0 +1,114 @@
+import type { DatabaseId, LogIndex } from "../base/ids.ts";
+import type { Disk, EventSink } from "../base/ports.ts";
+import type { Database } from "../pages/database.ts";
+import { type StoredCheckpoint } from "../pages/page_store.ts";
+import type { PageStore } from "../pages/page_store.ts";
+import type { SqlPool } from "../sql/pool.ts";
+import { databaseFile, metaFile, readCheckpointMeta, writeCheckpointMeta } from "../pages/checkpoint_meta.ts";
+
+export interface CheckpointsOptions {
+  readonly disk: Disk;
+  readonly store: PageStore;
+  readonly pool: SqlPool;
+  readonly events: EventSink;
+  /** Bytes of page versions in the log that set off a checkpoint of their database. */
+  readonly checkpointBytes: number;
+  readonly onFatal: (error: Error) => void;
+}
+
+/** Decides when page versions are copied into the `.db` files, one database at a time; a worker does the copying. */
+export class Checkpoints {
+  readonly #options: CheckpointsOptions;
+  #running: Promise<void> | undefined;
+  count = 0;
+
+  constructor(options: CheckpointsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the checkpoint that is due, if any, and removes the files of dropped databases. */
+  sweep(): void {
+    this.#removeGone();
+    if (this.#running !== undefined) return;
+    const due = this.#options.store.list().find((database) =>
+      database.bytesSinceCheckpoint >= this.#options.checkpointBytes && this.#canRun(database)
+    );
+    if (due !== undefined) this.#start(due);
+  }
+
+  /** Checkpoints everything, so that the `.db` files of a stopped node are whole. */
+  async all(): Promise<void> {
+    await this.#running;
+    this.#removeGone();
+    for (const database of this.#options.store.list()) {
+      if (database.published > database.checkpoint.index && this.#canRun(database)) await this.#run(database);
+    }
+  }
+
+  #start(database: Database): void {
+    this.#running = this.#run(database).catch((error) => {
+      this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
+    }).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Not while a dropped database of the same name still owns the file, nor past the oldest view (promise 3). */
+  #canRun(database: Database): boolean {
+    return !this.#options.store.hasGone(database.name) && database.oldestView > database.checkpoint.index;
+  }
+
+  async #run(database: Database): Promise<void> {
+    const { disk, pool, events } = this.#options;
+    const index = database.oldestView;
+    const pageCount = database.pages.pageCountAt(index);
+    const keepPageCount = Math.min(database.pages.smallestPageCount(index), pageCount);
+    const { pageNumbers, positions } = database.pages.newestAt(index);
+    const bytes = database.bytesSinceCheckpoint;
+    const file = databaseFile(database.name);
+    const { pageSize } = database;
+    await pool.checkpoint({ file, pageSize, pageCount, keepPageCount, pageNumbers, positions });
+    await writeCheckpointMeta(disk, database.name, { databaseId: database.id, index, pageCount, pageSize });
+    database.checkpointed({ index, pageCount }, bytes);
+    this.count++;
+    events.event("checkpoint_done", { database: database.name, index, pages: pageNumbers.length });
+  }
+
+  #removeGone(): void {
+    const { disk, store, pool } = this.#options;
+    for (const database of store.takeGone()) {
+      pool.closeDatabase(database.id);
+      if (database.checkpoint.index > 0) removeFiles(disk, database.name);
+    }
+  }
+}
+
+/** The record goes first: a file without one is an unfinished first checkpoint and is written over. */
+function removeFiles(disk: Disk, name: string): void {
+  for (const path of [metaFile(name), databaseFile(name)]) {
+    if (disk.exists(path)) disk.remove(path);
+  }
+}
+
+/** What the `.db` files hold, by their records; for the start of a node. */
+export function readCheckpoints(disk: Disk): StoredCheckpoint[] {
+  const found: StoredCheckpoint[] = [];
+  for (const entry of disk.list("db")) {
+    if (!entry.endsWith(".meta")) continue;
+    found.push(readCheckpointMeta(disk, entry.slice(0, -".meta".length)));
+  }
+  return found;
+}
+
+/** Removes files whose database is not in the log any more: dropped just before a crash. */
+export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean): LogIndex {
+  let removed = 0;
+  for (const entry of disk.list("db")) {
+    if (!entry.endsWith(".meta")) continue;
+    const name = entry.slice(0, -".meta".length);
+    if (isKnown(readCheckpointMeta(disk, name).databaseId)) continue;
+    removeFiles(disk, name);
+    removed++;
+  }
+  return removed;
+}

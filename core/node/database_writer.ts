@@ -1,0 +1,253 @@
+import { assert } from "../base/assert.ts";
+import { NodeError } from "../base/errors.ts";
+import type { LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Database } from "../pages/database.ts";
+import type { PageDelta } from "../pages/page_index.ts";
+import type { WriteMessage, WriteResult, WriteResults } from "../sql/messages.ts";
+import type { WriteRequest } from "./service.ts";
+
+/** A write that waits for its turn. */
+export interface PendingWrite {
+  readonly request: WriteRequest;
+  readonly bytes: number;
+  readonly deadlineMs: Milliseconds;
+  readonly resolve: (answer: { result: WriteResult; index: LogIndex }) => void;
+  readonly reject: (error: NodeError) => void;
+}
+
+/** What a writer needs of the rest of the node. */
+export interface WriterHost {
+  readonly nowMs: () => Milliseconds;
+  /** Hands a batch to the writer worker. */
+  readonly send: (message: WriteMessage) => void;
+  readonly baseOf: (database: Database) => WriteMessage["base"];
+  readonly closeSession: (database: Database) => void;
+  /** Proposes one entry; throws NodeError when the core refuses it: nothing of it is in the log then. */
+  readonly propose: (body: Uint8Array) => { index: LogIndex; term: Term };
+  /** Last entry of the log, committed or not. */
+  readonly tip: () => { index: LogIndex; term: Term };
+  /** Resolves when that entry is committed. */
+  readonly committed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
+  /** The leader may take more into its log now. */
+  readonly mayPropose: () => boolean;
+}
+
+interface Batch {
+  readonly number: number;
+  readonly writes: readonly PendingWrite[];
+}
+
+/**
+ * Group commit for one database on the leader. Writes gather while a batch runs; the next batch starts on top of the
+ * uncommitted tip as soon as the worker is free, long before the last one is committed (DESIGN 5).
+ */
+export class DatabaseWriter {
+  readonly database: Database;
+  readonly #host: WriterHost;
+  #queue: PendingWrite[] = [];
+  #queueBytes = 0;
+  #running: Batch | undefined;
+  #sessionOpen = false;
+  /** Grows over all sessions, so that results of one that was given up are recognised. */
+  #batchNumber = 0;
+  /** Batches whose entries were proposed but are not in the log yet, oldest first. */
+  #unlocated: number[] = [];
+  #located: PageDelta[] = [];
+  #locatedBatch = 0;
+  #closed = false;
+
+  constructor(database: Database, host: WriterHost) {
+    this.database = database;
+    this.#host = host;
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined && this.#queue.length === 0;
+  }
+
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
+  /** Queues a write. Throws `queue_full` when too much waits. */
+  add(write: PendingWrite): void {
+    assert(!this.#closed, `Writer of ${this.database.name} is closed`);
+    const full = this.#queue.length >= LIMITS.writeQueueLengthMax ||
+      (this.#queueBytes > 0 && this.#queueBytes + write.bytes > LIMITS.writeQueueBytesMax);
+    if (full) {
+      throw new NodeError(
+        "queue_full",
+        `Cannot write to ${this.database.name}: ${this.#queue.length} writes wait already; try again later`,
+        { limit: { name: "writeQueueLengthMax", value: LIMITS.writeQueueLengthMax } },
+      );
+    }
+    this.#queue.push(write);
+    this.#queueBytes += write.bytes;
+    this.pump();
+  }
+
+  /** Starts the next batch if the worker is free. */
+  pump(): void {
+    if (this.#running !== undefined || this.#queue.length === 0 || !this.#host.mayPropose()) return;
+    const writes = this.#takeBatch();
+    if (writes.length === 0) return;
+    this.#batchNumber++;
+    this.#running = { number: this.#batchNumber, writes };
+    const base = this.#sessionOpen ? undefined : this.#host.baseOf(this.database);
+    if (base !== undefined) {
+      this.#located = [];
+      this.#unlocated = [];
+      this.#locatedBatch = this.#batchNumber - 1;
+      this.#sessionOpen = true;
+    }
+    const located = this.#located;
+    this.#located = [];
+    this.#host.send({
+      kind: "write",
+      databaseId: this.database.id,
+      batchNumber: this.#batchNumber,
+      requests: writes.map(({ request }) => toRequestData(request)),
+      runMsMax: LIMITS.statementMsMax,
+      located,
+      locatedBatch: this.#locatedBatch,
+      ...(base === undefined ? {} : { base }),
+    });
+  }
+
+  /** The log holds a transaction of this database: the worker may read its pages there. */
+  onLocated(delta: PageDelta): void {
+    const batch = this.#unlocated.shift();
+    if (batch === undefined || !this.#sessionOpen) return;
+    this.#located.push(delta);
+    this.#locatedBatch = batch;
+  }
+
+  onResults(results: WriteResults): void {
+    const batch = this.#running;
+    if (batch === undefined || batch.number !== results.batchNumber) return;
+    this.#running = undefined;
+    if (results.diedAt !== undefined) this.#onDied(batch, results);
+    else this.#propose(batch, results);
+    this.pump();
+  }
+
+  /** The worker thread is gone: the running batch was not logged and may run again once. */
+  onWorkerLost(): void {
+    const batch = this.#running;
+    this.#running = undefined;
+    this.#sessionOpen = false;
+    const error = new NodeError(
+      "engine_failed",
+      "Write stopped: the SQL worker was lost; nothing was logged",
+    );
+    for (const write of batch?.writes ?? []) write.reject(error);
+    this.pump();
+  }
+
+  /** Gives up the session and everything that is not in the log; appended writes learn their fate elsewhere. */
+  close(error: NodeError): void {
+    this.#closed = true;
+    const writes = [...(this.#running?.writes ?? []), ...this.#queue];
+    this.#running = undefined;
+    this.#queue = [];
+    this.#queueBytes = 0;
+    if (this.#sessionOpen) this.#host.closeSession(this.database);
+    this.#sessionOpen = false;
+    for (const write of writes) write.reject(error);
+  }
+
+  /** Refuses writes that have waited past their time limit. */
+  expire(nowMs: Milliseconds): void {
+    const expired = this.#queue.filter((write) => write.deadlineMs <= nowMs);
+    if (expired.length === 0) return;
+    this.#queue = this.#queue.filter((write) => write.deadlineMs > nowMs);
+    for (const write of expired) {
+      this.#queueBytes -= write.bytes;
+      write.reject(new NodeError("timeout", `Write to ${this.database.name} waited past its time limit`));
+    }
+  }
+
+  #takeBatch(): PendingWrite[] {
+    this.expire(this.#host.nowMs());
+    let count = 0;
+    let bytes = 0;
+    for (const write of this.#queue) {
+      if (count === LIMITS.writesPerBatchMax) break;
+      if (count > 0 && bytes + write.bytes > LIMITS.entryBytesMax) break;
+      bytes += write.bytes;
+      count++;
+    }
+    this.#queueBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+
+  #propose(batch: Batch, results: WriteResults): void {
+    let at = this.#host.tip();
+    try {
+      for (const body of results.bodies) at = this.#host.propose(body);
+    } catch (error) {
+      // The session is ahead of the log now. Parts that did get in are void: the next transaction begins anew.
+      this.#dropSession();
+      const refusal = error instanceof NodeError ? error : new NodeError("internal", String(error));
+      for (const write of batch.writes) write.reject(refusal);
+      return;
+    }
+    if (results.bodies.length > 0) this.#unlocated.push(batch.number);
+    batch.writes.forEach((write, i) => this.#answer(write, results.results[i], at));
+  }
+
+  /**
+   * Every answer waits until what the statement saw is committed, errors and reads included: the session runs on the
+   * uncommitted tip, and nothing of that may leak before it is certain.
+   */
+  #answer(
+    write: PendingWrite,
+    outcome: WriteResults["results"][number] | undefined,
+    at: { index: LogIndex; term: Term },
+  ): void {
+    assert(outcome !== undefined, "A batch answered with too few results");
+    this.#host.committed(at, write.deadlineMs).then(
+      (index) => {
+        if (outcome.ok) write.resolve({ result: outcome.value, index });
+        else write.reject(new NodeError(outcome.error.code, outcome.error.message, outcome.error.details));
+      },
+      (error) => write.reject(outcome.ok ? error : asNotLogged(error)),
+    );
+  }
+
+  /** Promise 7: the request that killed the instance fails; the innocent ones run again, in a new session. */
+  #onDied(batch: Batch, results: WriteResults): void {
+    this.#sessionOpen = false;
+    const again: PendingWrite[] = [];
+    batch.writes.forEach((write, i) => {
+      const outcome = results.results[i];
+      if (i === results.diedAt || results.diedAt === -1) {
+        const error = outcome !== undefined && !outcome.ok
+          ? new NodeError(outcome.error.code, outcome.error.message, outcome.error.details)
+          : new NodeError("engine_failed", "Write stopped: the SQLite instance was lost; nothing was logged");
+        write.reject(error);
+      } else {
+        again.push(write);
+      }
+    });
+    this.#queue.unshift(...again);
+    for (const write of again) this.#queueBytes += write.bytes;
+  }
+
+  #dropSession(): void {
+    if (this.#sessionOpen) this.#host.closeSession(this.database);
+    this.#sessionOpen = false;
+  }
+}
+
+/** A statement that failed wrote nothing, whatever became of the entry its batch is in. */
+function asNotLogged(error: unknown): NodeError {
+  if (error instanceof NodeError && error.code !== "commit_unknown") return error;
+  return new NodeError("timeout", "The statement failed, and what it saw could not be confirmed in time");
+}
+
+function toRequestData(request: WriteRequest): WriteMessage["requests"][number] {
+  const { kind, statements, idempotencyKey, format, rowShape } = request;
+  return { kind, statements, format, rowShape, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
+}

@@ -1,0 +1,176 @@
+import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import { NodeError } from "../base/errors.ts";
+import { LIMITS } from "../base/limits.ts";
+import { Database } from "../pages/database.ts";
+import type { WriteMessage, WriteResults } from "../sql/messages.ts";
+import { DatabaseWriter, type PendingWrite } from "./database_writer.ts";
+
+const FIELDS = { format: "json", count: 1, bytes: new Uint8Array(0) } as const;
+
+/** A leader whose log is an array; commits happen when the test says so. */
+class Bench {
+  nowMs = 0;
+  readonly sent: WriteMessage[] = [];
+  readonly proposed: Uint8Array[] = [];
+  refusal: NodeError | undefined;
+  closedSessions = 0;
+  readonly #commits: (() => void)[] = [];
+  readonly writer = new DatabaseWriter(new Database(1, "main", 512, true), {
+    nowMs: () => this.nowMs,
+    send: (message) => this.sent.push(message),
+    baseOf: () => ({
+      databaseId: 1,
+      pageSize: 512,
+      file: undefined,
+      filePageCount: 0,
+      pages: new Database(1, "main", 512, true).pages.export(Infinity),
+    }),
+    closeSession: () => this.closedSessions++,
+    propose: (body) => {
+      if (this.refusal !== undefined) throw this.refusal;
+      this.proposed.push(body);
+      return { index: this.proposed.length, term: 1 };
+    },
+    tip: () => ({ index: this.proposed.length, term: 1 }),
+    committed: ({ index }) => new Promise((resolve) => this.#commits.push(() => resolve(index))),
+    mayPropose: () => true,
+  });
+
+  write(name: string): Promise<{ index: number }> {
+    return new Promise((resolve, reject) => {
+      const request = {
+        database: "main",
+        kind: "execute",
+        statements: [{ sql: name, parameters: [] }],
+        timeoutMs: 1_000,
+        format: "json",
+        rowShape: "arrays",
+      } as const;
+      const write: PendingWrite = { request, bytes: 10, deadlineMs: this.nowMs + 1_000, resolve, reject };
+      this.writer.add(write);
+    });
+  }
+
+  /** The worker answers the newest batch. */
+  answer(results: Partial<WriteResults> = {}): void {
+    const message = this.sent.at(-1)!;
+    const ok = { ok: true, value: { fields: FIELDS, replayed: false } } as const;
+    this.writer.onResults({
+      kind: "write_results",
+      databaseId: 1,
+      batchNumber: message.batchNumber,
+      results: message.requests.map(() => ok),
+      bodies: [new Uint8Array([message.batchNumber])],
+      ...results,
+    });
+  }
+
+  commit(): void {
+    for (const commit of this.#commits.splice(0)) commit();
+  }
+
+  names(batch: number): string[] {
+    return this.sent[batch]!.requests.map((request) => request.statements[0]!.sql);
+  }
+}
+
+Deno.test("DatabaseWriter gathers writes while a batch runs and starts the next one before the last is committed", async () => {
+  const bench = new Bench();
+  const first = bench.write("a");
+  const rest = [bench.write("b"), bench.write("c")];
+  deepStrictEqual(bench.names(0), ["a"]);
+  bench.answer();
+  deepStrictEqual(bench.names(1), ["b", "c"]);
+  strictEqual(bench.sent[1]!.base, undefined, "the session goes on at the uncommitted tip");
+  bench.answer();
+  bench.commit();
+  deepStrictEqual((await Promise.all([first, ...rest])).map(({ index }) => index), [1, 2, 2]);
+});
+
+Deno.test("DatabaseWriter answers nobody before the commit, not even a failed statement (promise 1)", async () => {
+  const bench = new Bench();
+  let answered = false;
+  const failed = bench.write("bad").finally(() => (answered = true));
+  failed.catch(() => {});
+  const error = { code: "constraint_failed", message: "UNIQUE", details: {} } as const;
+  bench.answer({ results: [{ ok: false, error }], bodies: [] });
+  await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
+  strictEqual(answered, false);
+  bench.commit();
+  await rejects(failed, { code: "constraint_failed" });
+});
+
+Deno.test("DatabaseWriter runs the innocent requests of a lost session again and blames only the guilty (promise 7)", async () => {
+  const bench = new Bench();
+  const first = bench.write("x");
+  const guilty = bench.write("guilty");
+  const innocent = bench.write("innocent");
+  bench.answer();
+  const error = { code: "engine_failed", message: "lost", details: {} } as const;
+  const failed = { ok: false, error } as const;
+  bench.answer({ results: [failed, failed], bodies: [], diedAt: 0 });
+  await rejects(guilty, { code: "engine_failed" });
+  deepStrictEqual(bench.names(2), ["innocent"]);
+  strictEqual(bench.sent[2]!.base !== undefined, true, "in a new session");
+  bench.answer();
+  bench.commit();
+  await Promise.all([first, innocent]);
+});
+
+Deno.test("DatabaseWriter.close() refuses what is not in the log and ignores the worker's late answer", async () => {
+  const bench = new Bench();
+  const running = bench.write("a");
+  const waiting = bench.write("b");
+  bench.writer.close(new NodeError("not_leader", "gone"));
+  await rejects(running, { code: "not_leader" });
+  await rejects(waiting, { code: "not_leader" });
+  bench.answer();
+  strictEqual(bench.proposed.length, 0);
+  strictEqual(bench.closedSessions, 1);
+});
+
+Deno.test("DatabaseWriter gives up a session that is ahead of the log when a proposal is refused", async () => {
+  const bench = new Bench();
+  const refused = bench.write("a");
+  bench.refusal = new NodeError("queue_full", "too much");
+  bench.answer();
+  await rejects(refused, { code: "queue_full" });
+  strictEqual(bench.closedSessions, 1);
+  bench.refusal = undefined;
+  const next = bench.write("b");
+  strictEqual(bench.sent[1]!.base !== undefined, true);
+  bench.answer();
+  bench.commit();
+  await next;
+});
+
+Deno.test("DatabaseWriter tells the session where pages lie once they are in the log", () => {
+  const bench = new Bench();
+  const delta = { index: 1, pageCount: 1, pageNumbers: Uint32Array.of(1), positions: Float64Array.of(64) };
+  for (const name of ["a", "b", "c"]) bench.write(name).catch(() => {});
+  bench.answer();
+  bench.writer.onLocated(delta);
+  bench.answer({ bodies: [] });
+  bench.write("d").catch(() => {});
+  deepStrictEqual([bench.sent[2]!.located, bench.sent[2]!.locatedBatch], [[delta], 1]);
+});
+
+Deno.test("DatabaseWriter refuses beyond its bound and drops writes that waited past their time", async () => {
+  const bench = new Bench();
+  bench.write("running").catch(() => {});
+  const waiting = Array.from({ length: LIMITS.writeQueueLengthMax }, () => bench.write("w"));
+  const settled = Promise.allSettled(waiting);
+  await rejects(bench.write("one more"), { code: "queue_full" });
+  bench.nowMs = 2_000;
+  bench.writer.expire(bench.nowMs);
+  const results = await settled;
+  strictEqual(
+    results.every((result) => result.status === "rejected" && result.reason.code === "timeout"),
+    true,
+  );
+  strictEqual(bench.writer.queueLength, 0);
+  throws(() => {
+    bench.writer.close(new NodeError("stopping", "x"));
+    bench.writer.add({} as PendingWrite);
+  }, /is closed/);
+});

@@ -1,0 +1,198 @@
+import { assert } from "../base/assert.ts";
+import type { LogIndex, NodeId, Term } from "../base/ids.ts";
+import type { EventSink, Transport } from "../base/ports.ts";
+import type { HardStateFile } from "../log/hard_state.ts";
+import type { Log } from "../log/log.ts";
+import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
+import { type Entry, EntryType, type Message } from "../raft/message.ts";
+import type { Membership } from "../raft/membership.ts";
+import type { Output, ReadState, Role } from "../raft/output.ts";
+import type { Raft } from "../raft/raft.ts";
+
+/** What the rest of the node hears from the driver. Called synchronously, in the order the log has. */
+export interface DriverListener {
+  /** A transaction is complete in the log, not yet durable. */
+  onTransaction(transaction: AppendedTransaction): void;
+  onPublished(commitIndex: LogIndex): void;
+  onReadState(state: ReadState): void;
+  onRole(role: Role, term: Term, leader: NodeId): void;
+  onMembership(membership: Membership): void;
+  /** The process must end: what is on disk can no longer be trusted, or a fork was found (promises 1 and 4). */
+  onFatal(error: Error): void;
+}
+
+export interface DriverOptions {
+  readonly raft: Raft;
+  readonly log: Log;
+  readonly hardState: HardStateFile;
+  readonly store: PageStore;
+  readonly transport: Transport;
+  readonly events: EventSink;
+  readonly listener: DriverListener;
+}
+
+/**
+ * Carries out what the Raft core asks for, in the order core/raft/README.md prescribes; the only place where Raft
+ * meets disk and network. Inputs of one turn of the event loop are answered with one output, so that entries proposed
+ * together share a write and a sync (group commit).
+ */
+export class Driver {
+  readonly raft: Raft;
+  readonly #options: DriverOptions;
+  /** Outputs whose entries or hard state are not durable yet, oldest first. */
+  #unsynced: Output[] = [];
+  #syncing = false;
+  #scheduled = false;
+  #stopped = false;
+  #role: Role = "follower";
+  #term: Term = 0;
+  #leader: NodeId = 0;
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.raft = options.raft;
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  /** 0 when unknown. */
+  get leader(): NodeId {
+    return this.#leader;
+  }
+
+  step(message: Message): void {
+    if (this.#stopped) return;
+    this.raft.step(message);
+    this.schedule();
+  }
+
+  tick(): void {
+    if (this.#stopped) return;
+    this.raft.tick();
+    this.schedule();
+  }
+
+  /** To be called after any input given to the core directly. */
+  schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#guard(() => this.run());
+    });
+  }
+
+  /** Carries out everything the core has to say now. */
+  run(): void {
+    for (let output = this.raft.takeOutput(); output !== undefined; output = this.raft.takeOutput()) {
+      if (this.#stopped) return;
+      this.#carryOut(output);
+    }
+  }
+
+  /** Waits until nothing is being written any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#syncDone;
+  }
+
+  #syncDone: Promise<void> = Promise.resolve();
+
+  #carryOut(output: Output): void {
+    const { transport, listener, store, events } = this.#options;
+    for (const { name, facts } of output.events) events.event(name, facts);
+    if (output.fork !== undefined) {
+      throw new Error(`The log of this node and the leader's disagree: ${JSON.stringify(output.fork)}`);
+    }
+    if (output.entries.length > 0) this.#append(output);
+    if (output.membership !== undefined) listener.onMembership(output.membership);
+    for (const message of output.sendNow) transport.send(message);
+    const isDurable = output.entries.length === 0 && output.hardState === undefined;
+    if (isDurable && !this.#syncing && this.#unsynced.length === 0) {
+      this.raft.persisted(output.sequence);
+      for (const message of output.sendAfterSync) this.#sendDurable(message);
+    } else {
+      this.#unsynced.push(output);
+      if (!this.#syncing) this.#syncDone = this.#sync();
+    }
+    if (output.commitIndex > store.publishedIndex) {
+      store.publish(output.commitIndex);
+      listener.onPublished(output.commitIndex);
+    }
+    if (output.role !== this.#role || output.term !== this.#term || output.leader !== this.#leader) {
+      this.#role = output.role;
+      this.#term = output.term;
+      this.#leader = output.leader;
+      listener.onRole(output.role, output.term, output.leader);
+    }
+    for (const state of output.readStates) listener.onReadState(state);
+  }
+
+  #append(output: Output): void {
+    const { log, store, listener } = this.#options;
+    const first = output.entries[0] as Entry;
+    if (first.index <= log.lastIndex()) store.dropFrom(first.index);
+    log.append(output.entries, output.commitIndex);
+    for (const entry of output.entries) {
+      if (entry.type !== EntryType.data) continue;
+      const bodyPosition = log.positionOf(entry.index);
+      const transaction = store.append({ index: entry.index, body: entry.data, bodyPosition });
+      if (transaction !== undefined) listener.onTransaction(transaction);
+    }
+  }
+
+  /** Makes outputs durable, oldest first; those that come while a sync runs share the next one. */
+  async #sync(): Promise<void> {
+    this.#syncing = true;
+    try {
+      while (this.#unsynced.length > 0) {
+        const outputs = this.#unsynced;
+        this.#unsynced = [];
+        const hardState = outputs.findLast((output) => output.hardState !== undefined)?.hardState;
+        if (hardState !== undefined) await this.#options.hardState.save(hardState);
+        if (outputs.some((output) => output.entries.length > 0)) await this.#options.log.sync();
+        const newest = outputs.at(-1) as Output;
+        this.raft.persisted(newest.sequence);
+        for (const output of outputs) {
+          for (const message of output.sendAfterSync) this.#sendDurable(message);
+        }
+        this.run();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#syncing = false;
+    }
+  }
+
+  /** Promise 1, checked at the border: no acknowledgement claims more than the disk holds. */
+  #sendDurable(message: Message): void {
+    const { log, transport } = this.#options;
+    if (message.kind === "append_reply" && !message.rejected) {
+      assert(
+        message.index <= log.syncedIndex,
+        () => `Acknowledgement of entry ${message.index}, durable up to ${log.syncedIndex}`,
+      );
+    }
+    transport.send(message);
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#stopped = true;
+    this.#options.listener.onFatal(error instanceof Error ? error : new Error(String(error)));
+  }
+}

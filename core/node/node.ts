@@ -1,0 +1,433 @@
+import { NodeError } from "../base/errors.ts";
+import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import type { TransportHandler } from "../base/ports.ts";
+import { SegmentReader } from "../log/segment_reader.ts";
+import { databaseFile } from "../pages/checkpoint_meta.ts";
+import type { Database } from "../pages/database.ts";
+import type { Membership } from "../raft/membership.ts";
+import type { Message } from "../raft/message.ts";
+import { SqlPool } from "../sql/pool.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { Driver } from "./driver.ts";
+import { LeaderCalls } from "./leader_calls.ts";
+import { MemberAdmin } from "./member_admin.ts";
+import { nodeMetrics } from "./node_metrics.ts";
+import type { NodeParts } from "./node_parts.ts";
+import {
+  decodeAnswer,
+  encodeRequest,
+  type PeerHandlers,
+  type PeerMethod,
+  type PeerMethods,
+  servePeerCall,
+} from "./peer_calls.ts";
+import { makePeerHandlers } from "./peer_handlers.ts";
+import { ReadGate } from "./read_gate.ts";
+import { ReadPath } from "./read_path.ts";
+import type {
+  ClusterStatus,
+  DatabaseDescription,
+  Metric,
+  NewMember,
+  NodeService,
+  QueryAnswer,
+  QueryRequest,
+  WriteAnswer,
+  WriteRequest,
+} from "./service.ts";
+import { type ImportSteps, Transfer } from "./transfer.ts";
+import { mustBeName, WritePath } from "./write_path.ts";
+
+/** Waiting reads and writes are looked at this often: the grain of their time limits. */
+const SWEEP_MS = 10;
+/** Longer than a vote takes (two round trips and a sync), so that the first to campaign usually wins. */
+const CAMPAIGN_PAUSE_MS_MAX = 40;
+
+/** One member of the cluster: wires the parts together and offers them as a service. No logic of its own. */
+export class Node implements NodeService, TransportHandler {
+  readonly #parts: NodeParts;
+  readonly #driver: Driver;
+  readonly #pool: SqlPool;
+  readonly #gate: ReadGate;
+  readonly #reads: ReadPath;
+  readonly #writes: WritePath;
+  readonly #leaderCalls: LeaderCalls;
+  readonly #members: MemberAdmin;
+  readonly #checkpoints: Checkpoints;
+  readonly #transfer: Transfer;
+  readonly #peerHandlers: PeerHandlers;
+  readonly #segments: SegmentReader;
+  #segmentsVersion = -1;
+  #leaderHeardMs: Milliseconds = -Infinity;
+  #cancelTick: () => void = () => {};
+  #cancelSweep: () => void = () => {};
+  #stopped = false;
+  #failed = false;
+  #announced = false;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    const { log, store, disk, clock, events, tickMs, clusterId, createDatabases, checkpointBytes } = parts;
+    const driver = this.#driver = this.#makeDriver();
+    const pool = this.#pool = this.#makePool();
+    const gate = this.#gate = this.#makeGate();
+    this.#reads = new ReadPath({ store, pool, clock, gate, leaderAgeMs: () => this.#leaderAgeMs() });
+    const writes = this.#writes = new WritePath({ driver, store, log, pool, clock, createDatabases });
+    const barrier = (deadlineMs: Milliseconds) => writes.barrier(deadlineMs);
+    const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
+    this.#leaderCalls = new LeaderCalls({
+      clock,
+      leads: () => driver.role === "leader",
+      leader: () => driver.leader,
+      leaderHttpAddress: () => this.#leaderHttpAddress(),
+    });
+    const onFatal = (error: Error): void => this.#fail(error);
+    this.#checkpoints = new Checkpoints({ disk, store, pool, events, onFatal, checkpointBytes });
+    this.#segments = new SegmentReader(disk, []);
+    this.#transfer = new Transfer({
+      disk,
+      clock,
+      pool,
+      segments: this.#segments,
+      steps: this.#importSteps(),
+    });
+    this.#peerHandlers = makePeerHandlers({ clusterId, clock, driver, writes, members });
+  }
+
+  #makeDriver(): Driver {
+    return new Driver({
+      ...this.#parts,
+      listener: {
+        onTransaction: (transaction) => this.#writes.onTransaction(transaction),
+        onPublished: (index) => {
+          this.#writes.onPublished(index);
+          this.#reads.onPublished(index);
+        },
+        onReadState: (state) => this.#gate.onReadState(state),
+        onRole: () => this.#onRole(),
+        onMembership: (membership) => this.#onMembership(membership),
+        onFatal: (error) => this.#fail(error),
+      },
+    });
+  }
+
+  #makePool(): SqlPool {
+    const { startWorker, readerCount, clock, events, log } = this.#parts;
+    return new SqlPool({
+      start: startWorker,
+      readerCount,
+      clock,
+      events,
+      segments: () => log.segments(),
+      fileOf: (database) => databaseFile(database.name),
+      onWriteResults: (results) => this.#writes.onWriteResults(results),
+      onWriterLost: () => this.#writes.onWriterLost(),
+      onFatal: (message) => this.#fail(new Error(message)),
+    });
+  }
+
+  #makeGate(): ReadGate {
+    const { clock, raft, random } = this.#parts;
+    const host = {
+      nowMs: () => clock.nowMs(),
+      hasLeader: () => this.#driver.leader !== 0,
+      readIndex: (context: number) => {
+        raft.readIndex(context);
+        this.#driver.schedule();
+      },
+    };
+    return new ReadGate(host, 1 + Math.floor(random.next() * 2 ** 40));
+  }
+
+  #importSteps(): ImportSteps {
+    return {
+      begin: (name, pageSize, deadlineMs) => this.#atLeader("import_begin", { name, pageSize }, deadlineMs),
+      pages: (databaseId, body, deadlineMs) =>
+        this.#atLeader("import_pages", { databaseId, body }, deadlineMs),
+      finish: (databaseId, deadlineMs) => this.#atLeader("import_finish", { databaseId }, deadlineMs),
+      abort: (databaseId, deadlineMs) => this.#atLeader("import_abort", { databaseId }, deadlineMs),
+    };
+  }
+
+  /** Begins to take part: from here on the clock ticks. */
+  start(): void {
+    const { raft, nodeId } = this.#parts;
+    this.#onMembership(raft.membership);
+    // The only voter need not wait for anybody.
+    if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
+    this.#driver.run();
+    this.#tick();
+    this.#sweep();
+  }
+
+  /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    if (this.#driver.role === "leader" && this.#parts.raft.membership.voters.length > 1) {
+      const deadlineMs = this.#parts.clock.nowMs() + 10 * this.#parts.tickMs;
+      await this.#members.transfer(undefined, deadlineMs).catch(() => {});
+    }
+    this.#stopped = true;
+    this.#writes.stop();
+    this.#reads.stop();
+    this.#gate.rejectAll(new NodeError("stopping", "Cannot read: the node is stopping"));
+    this.#cancelTick();
+    this.#cancelSweep();
+    await this.#driver.stop();
+    await this.#checkpoints.all();
+    this.#pool.stop();
+    await this.#parts.transport.close();
+    await this.#parts.log.close();
+    await this.#parts.hardState.close();
+  }
+
+  // What clients ask.
+
+  query(request: QueryRequest): Promise<QueryAnswer> {
+    return this.#reads.query(request, this.#deadline(request.timeoutMs));
+  }
+
+  write(request: WriteRequest): Promise<WriteAnswer> {
+    mustBeName(request.database);
+    return this.#atLeader("write", request, this.#deadline(request.timeoutMs));
+  }
+
+  async listDatabases(): Promise<DatabaseDescription[]> {
+    await this.#confirm();
+    return this.#parts.store.list().map(describe);
+  }
+
+  async describeDatabase(name: string): Promise<DatabaseDescription> {
+    await this.#confirm();
+    return describe(this.#reads.find(name));
+  }
+
+  createDatabase(
+    name: string,
+    mustBeNew: boolean,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; created: boolean }> {
+    mustBeName(name);
+    return this.#atLeader("create_database", { name, mustBeNew }, this.#deadline(timeoutMs));
+  }
+
+  dropDatabase(name: string, timeoutMs: Milliseconds): Promise<{ index: LogIndex }> {
+    return this.#atLeader("drop_database", { name }, this.#deadline(timeoutMs));
+  }
+
+  async backup(
+    name: string,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }> {
+    await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(timeoutMs));
+    const { version, list } = this.#parts.log.segments();
+    if (version !== this.#segmentsVersion) this.#segments.update(list);
+    this.#segmentsVersion = version;
+    const index = this.#parts.store.publishedIndex;
+    return { index, ...this.#transfer.backup(this.#reads.openView(name)) };
+  }
+
+  async restore(
+    name: string,
+    chunks: AsyncIterable<Uint8Array>,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; pages: number; pageSize: number }> {
+    mustBeName(name);
+    return await this.#transfer.restore(name, chunks, timeoutMs);
+  }
+
+  async cluster(): Promise<ClusterStatus> {
+    const { clusterId, nodeId, raft, store, clock } = this.#parts;
+    const driver = this.#driver;
+    const isLearner = raft.membership.learners.includes(nodeId);
+    const role = driver.role === "pre_candidate" ? "candidate" : driver.role;
+    let members = this.#members.members();
+    if (driver.role !== "leader" && driver.leader !== 0) {
+      // The leader knows how far everyone is; without its answer the list still says who belongs.
+      const deadlineMs = clock.nowMs() + 10 * this.#parts.tickMs;
+      members = await this.#atLeader("members", {}, deadlineMs).catch(() => members);
+    }
+    return {
+      clusterId,
+      nodeId,
+      role: isLearner ? "learner" : role,
+      term: driver.term,
+      leaderId: driver.leader === 0 ? undefined : driver.leader,
+      leaderHttpAddress: this.#leaderHttpAddress(),
+      tip: raft.lastIndex,
+      commitIndex: store.publishedIndex,
+      changing: raft.status().membershipPending,
+      members,
+    };
+  }
+
+  addMember(member: NewMember, timeoutMs: Milliseconds): Promise<{ id: NodeId }> {
+    return this.#atLeader("add_member", member, this.#deadline(timeoutMs));
+  }
+
+  async removeMember(id: NodeId, timeoutMs: Milliseconds): Promise<void> {
+    await this.#atLeader("remove_member", { id }, this.#deadline(timeoutMs));
+  }
+
+  transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }> {
+    return this.#atLeader("transfer", to === undefined ? {} : { to }, this.#deadline(timeoutMs));
+  }
+
+  /** Ready: it knows a leader and has published what was committed when it heard of it. */
+  isReady(): boolean {
+    return !this.#stopped && this.#driver.leader !== 0 && this.#parts.store.publishedIndex > 0;
+  }
+
+  metrics(): Metric[] {
+    const { raft, log, store } = this.#parts;
+    return nodeMetrics({
+      isLeader: this.#driver.role === "leader",
+      term: this.#driver.term,
+      tip: raft.lastIndex,
+      store,
+      log,
+      membership: raft.membership,
+      pool: this.#pool,
+      waitingWrites: this.#writes.waitingCount,
+      checkpointCount: this.#checkpoints.count,
+      leaderAgeMs: this.#leaderAgeMs(),
+    });
+  }
+
+  // What peers send.
+
+  onMessage(message: Message): void {
+    if (message.kind === "append" || message.kind === "heartbeat") {
+      if (message.term >= this.#driver.term) this.#leaderHeardMs = this.#parts.clock.nowMs();
+    }
+    this.#driver.step(message);
+  }
+
+  onCall(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    return servePeerCall(this.#peerHandlers, from, method, body);
+  }
+
+  onUnreachable(peer: NodeId): void {
+    this.#parts.raft.reportUnreachable(peer);
+    this.#driver.schedule();
+  }
+
+  /**
+   * The leader's process is gone: no need to wait for the election timeout. Each follower lets go of the leader at once, so
+   * that it may vote, and campaigns after a short random pause, so that not all do at the same time. Pre-vote keeps a
+   * mistake harmless.
+   */
+  onDisconnected(peer: NodeId): void {
+    const { raft, clock, random } = this.#parts;
+    if (peer !== this.#driver.leader || this.#stopped) return;
+    raft.forgetLeader();
+    this.#driver.schedule();
+    clock.after(random.next() * CAMPAIGN_PAUSE_MS_MAX, () => {
+      if (this.#stopped || this.#driver.leader !== 0) return;
+      raft.campaign();
+      this.#driver.schedule();
+    });
+  }
+
+  #onRole(): void {
+    if (this.#driver.role === "leader") this.#writes.onLeadershipWon();
+    else this.#writes.onLeadershipLost();
+    if (this.#driver.leader !== 0) this.#leaderCalls.wake();
+    this.#announceAddresses();
+  }
+
+  #onMembership(membership: Membership): void {
+    const { nodeId, transport, knownPeers } = this.#parts;
+    const peers = membership.members.length > 0 ? membership.members : knownPeers;
+    transport.setPeers(peers.filter((member) => member.id !== nodeId));
+  }
+
+  /** A member that was started with other addresses tells the leader once it knows one. */
+  #announceAddresses(): void {
+    const { nodeId, addresses, raft, events } = this.#parts;
+    const self = raft.membership.members.find((member) => member.id === nodeId);
+    if (this.#announced || this.#driver.leader === 0 || self === undefined) return;
+    this.#announced = true;
+    if (self.raftAddress === addresses.raftAddress && self.httpAddress === addresses.httpAddress) return;
+    this.#atLeader("set_addresses", { id: nodeId, ...addresses }, this.#deadline(30_000)).catch((error) => {
+      this.#announced = false;
+      events.event("addresses_not_announced", { reason: String(error) });
+    });
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    this.#cancelTick = this.#parts.clock.after(this.#parts.tickMs, () => this.#tick());
+    this.#driver.tick();
+    this.#members.sweep();
+    this.#checkpoints.sweep();
+    this.#pool.sweep();
+  }
+
+  #sweep(): void {
+    if (this.#stopped) return;
+    this.#cancelSweep = this.#parts.clock.after(SWEEP_MS, () => this.#sweep());
+    this.#gate.sweep();
+    this.#reads.sweep();
+    this.#writes.sweep();
+  }
+
+  #atLeader<M extends PeerMethod>(
+    method: M,
+    request: PeerMethods[M]["request"],
+    deadlineMs: Milliseconds,
+  ): Promise<PeerMethods[M]["answer"]> {
+    const { clock, transport, nodeId } = this.#parts;
+    if (this.#stopped) {
+      return Promise.reject(new NodeError("stopping", "The node is stopping; nothing was logged"));
+    }
+    return this.#leaderCalls.run(
+      deadlineMs,
+      () => this.#peerHandlers[method](request, deadlineMs - clock.nowMs(), nodeId),
+      async (leader, timeoutMs) =>
+        decodeAnswer<M>(
+          await transport.call(leader, method, encodeRequest<M>(request, timeoutMs), timeoutMs),
+        ),
+    );
+  }
+
+  async #confirm(): Promise<void> {
+    await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(10_000));
+  }
+
+  #deadline(timeoutMs: Milliseconds): Milliseconds {
+    return this.#parts.clock.nowMs() + timeoutMs;
+  }
+
+  #leaderAgeMs(): Milliseconds {
+    return this.#driver.role === "leader" ? 0 : this.#parts.clock.nowMs() - this.#leaderHeardMs;
+  }
+
+  #leaderHttpAddress(): string | undefined {
+    const { members } = this.#parts.raft.membership;
+    return members.find((member) => member.id === this.#driver.leader)?.httpAddress;
+  }
+
+  #fail(error: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#stopped = true;
+    this.#cancelTick();
+    this.#cancelSweep();
+    this.#parts.onFatal(error);
+  }
+}
+
+function describe(database: Database): DatabaseDescription {
+  const { name, id, pageSize, pageCount, published, visibleFrom, tip, checkpoint } = database;
+  return {
+    name,
+    id,
+    pageSize,
+    pages: pageCount,
+    bytes: pageCount * pageSize,
+    index: Math.max(published, visibleFrom ?? id),
+    tip,
+    checkpointIndex: checkpoint.index,
+  };
+}

@@ -1,0 +1,52 @@
+import type { LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import type { Log } from "../log/log.ts";
+import type { PageStore } from "../pages/page_store.ts";
+import type { Membership } from "../raft/membership.ts";
+import type { SqlPool } from "../sql/pool.ts";
+import type { Metric } from "./service.ts";
+
+interface Measured {
+  readonly isLeader: boolean;
+  readonly term: Term;
+  readonly tip: LogIndex;
+  readonly store: PageStore;
+  readonly log: Log;
+  readonly membership: Membership;
+  readonly pool: SqlPool;
+  readonly waitingWrites: number;
+  readonly checkpointCount: number;
+  readonly leaderAgeMs: Milliseconds;
+}
+
+/** What the node tells Prometheus about itself; `net/http/metrics.ts` adds its requests and writes the text. */
+export function nodeMetrics(node: Measured): Metric[] {
+  const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: "gauge", help, value });
+  const counter = (name: string, help: string, value: number): Metric => ({
+    name,
+    kind: "counter",
+    help,
+    value,
+  });
+  return [
+    gauge("is_leader", "1 when this node leads, else 0", node.isLeader ? 1 : 0),
+    gauge("raft_term", "Raft term", node.term),
+    gauge("log_tip_index", "Last index in this node's log", node.tip),
+    gauge("log_first_index", "First index in this node's log", node.log.firstIndex()),
+    gauge("log_synced_index", "Last index that is durable on this node", node.log.syncedIndex),
+    gauge("commit_index", "Last published index", node.store.publishedIndex),
+    gauge("voters", "Voting members", node.membership.voters.length),
+    gauge("learners", "Members that do not vote yet", node.membership.learners.length),
+    gauge("databases", "Databases", node.store.databaseCount),
+    gauge("waiting_writes", "Writes that wait to run or to be committed", node.waitingWrites),
+    gauge("waiting_reads", "Queries that wait for a reader", node.pool.waitingReadCount),
+    gauge(
+      "leader_age_seconds",
+      "Time since a leader was heard; 0 on the leader",
+      Math.min(node.leaderAgeMs / 1_000, 1e9),
+    ),
+    counter("log_bytes_total", "Bytes written to the log since the start", node.log.writtenBytes),
+    counter("log_syncs_total", "Syncs of the log since the start", node.log.syncCount),
+    counter("checkpoints_total", "Checkpoints since the start", node.checkpointCount),
+    counter("sql_workers_replaced_total", "SQL workers that died or hung", node.pool.replacedWorkerCount),
+  ];
+}

@@ -1,0 +1,34 @@
+import type { Milliseconds, NodeId } from "../base/ids.ts";
+import type { Clock, Disk, EventSink, PeerAddress, Random, Transport } from "../base/ports.ts";
+import type { HardStateFile } from "../log/hard_state.ts";
+import type { Log } from "../log/log.ts";
+import type { PageStore } from "../pages/page_store.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { StartSqlWorker } from "../sql/pool.ts";
+import type { NewMember } from "./service.ts";
+
+/** What a node is made of; `open_node.ts` gets it ready. */
+export interface NodeParts {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  /** Addresses this process announces. */
+  readonly addresses: NewMember;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventSink;
+  readonly raft: Raft;
+  readonly log: Log;
+  readonly hardState: HardStateFile;
+  readonly store: PageStore;
+  readonly transport: Transport;
+  readonly startWorker: StartSqlWorker;
+  readonly readerCount: number;
+  readonly tickMs: Milliseconds;
+  /** Members by their word, for a node whose log does not tell yet. */
+  readonly knownPeers: readonly PeerAddress[];
+  readonly checkpointBytes: number;
+  readonly createDatabases: boolean;
+  /** The process must end; nothing may be acknowledged any more. */
+  readonly onFatal: (error: Error) => void;
+}

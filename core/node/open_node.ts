@@ -1,0 +1,230 @@
+/** Brings a node up from what its data folder says, or makes it a member of a cluster first. */
+import { NodeError } from "../base/errors.ts";
+import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type {
+  Clock,
+  Disk,
+  EventSink,
+  PeerAddress,
+  Random,
+  Transport,
+  TransportHandler,
+} from "../base/ports.ts";
+import { HardStateFile } from "../log/hard_state.ts";
+import { Log } from "../log/log.ts";
+import { chainHash } from "../log/record.ts";
+import { type NodeIdentity, readNodeIdentity, writeNodeIdentity } from "../log/node_identity.ts";
+import { PageStore } from "../pages/page_store.ts";
+import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../raft/membership.ts";
+import { EntryType } from "../raft/message.ts";
+import { Raft } from "../raft/raft.ts";
+import type { StartSqlWorker } from "../sql/pool.ts";
+import { readCheckpoints, removeOrphans } from "./checkpoints.ts";
+import { Node } from "./node.ts";
+import { decodeAnswer, encodeRequest } from "./peer_calls.ts";
+import type { NewMember } from "./service.ts";
+
+/** How a node with an empty data folder begins. */
+export type FirstStart =
+  /** As the only member of a new cluster. */
+  | { readonly kind: "bootstrap" }
+  /** As a new member of the cluster that one of these peer addresses belongs to. */
+  | { readonly kind: "join"; readonly raftAddresses: readonly string[] };
+
+export interface OpenNodeOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventSink;
+  readonly addresses: NewMember;
+  readonly firstStart: FirstStart;
+  /** Starts listening for peers. */
+  readonly openTransport: (
+    identity: { readonly clusterId: string; readonly nodeId: NodeId },
+    handler: TransportHandler,
+  ) => Transport;
+  /** One call to a peer of a cluster that this node does not belong to yet. */
+  readonly callOnce: (
+    raftAddress: string,
+    method: string,
+    body: Uint8Array,
+    timeoutMs: Milliseconds,
+  ) => Promise<
+    Uint8Array
+  >;
+  readonly startWorker: StartSqlWorker;
+  readonly readerCount: number;
+  readonly electionTimeoutMs: Milliseconds;
+  readonly heartbeatMs: Milliseconds;
+  readonly checkpointBytes: number;
+  readonly createDatabases: boolean;
+  readonly onFatal: (error: Error) => void;
+}
+
+const JOIN_TIMEOUT_MS = 10_000;
+/** A cluster that is being started may need a while until someone leads. */
+const JOIN_PATIENCE_MS = 60_000;
+const JOIN_RETRY_MS = 250;
+
+export async function openNode(options: OpenNodeOptions): Promise<Node> {
+  const { disk, events } = options;
+  const identity = await identify(options);
+  disk.makeDirectory("db");
+  const hardState = await HardStateFile.open(disk);
+  const store = new PageStore(readCheckpoints(disk));
+  let membership: Membership | undefined;
+  const { log, recovery } = await Log.open(disk, {
+    clusterId: identity.clusterId,
+    events,
+    onEntry: (entry, bodyPosition) => {
+      if (entry.type === EntryType.membership) membership = decodeMembership(entry.data);
+      else if (entry.type === EntryType.data) {
+        store.append({ index: entry.index, body: entry.data, bodyPosition });
+      }
+    },
+  });
+  const commitIndex = Math.max(recovery.commitIndex, ...readCheckpoints(disk).map(({ index }) => index));
+  mustHoldCheckpoints(log.lastIndex(), commitIndex);
+  store.publish(commitIndex);
+  removeOrphans(disk, (id) => store.get(id) !== undefined);
+  const raft = new Raft(raftOptions(options, identity.nodeId), {
+    hardState: hardState.value,
+    log,
+    membership: membership ?? EMPTY_MEMBERSHIP,
+    commitIndex,
+    random: () => options.random.next(),
+  });
+  return connect(options, identity, { raft, log, hardState, store });
+}
+
+/** The transport needs a handler and the node a transport: messages that come in between are lost, as any may be. */
+function connect(
+  options: OpenNodeOptions,
+  identity: NodeIdentity,
+  parts: { raft: Raft; log: Log; hardState: HardStateFile; store: PageStore },
+): Node {
+  let node: Node | undefined;
+  const transport = options.openTransport(identity, {
+    onMessage: (message) => node?.onMessage(message),
+    onCall: (from, method, body) =>
+      node?.onCall(from, method, body) ??
+        Promise.reject(new NodeError("no_leader", "The node is starting; try again")),
+    onUnreachable: (peer) => node?.onUnreachable(peer),
+    onDisconnected: (peer) => node?.onDisconnected(peer),
+  });
+  node = new Node({
+    ...options,
+    ...parts,
+    transport,
+    clusterId: identity.clusterId,
+    nodeId: identity.nodeId,
+    tickMs: options.heartbeatMs,
+    knownPeers: identity.peers,
+  });
+  node.start();
+  return node;
+}
+
+/** A checkpoint is of committed entries: a log that ends before one has lost what this node acknowledged. */
+function mustHoldCheckpoints(lastIndex: LogIndex, commitIndex: LogIndex): void {
+  if (lastIndex >= commitIndex) return;
+  throw new NodeError(
+    "internal",
+    `Cannot start: a .db file holds entry ${commitIndex}, but the log ends at ${lastIndex}. Part of the log is missing; ` +
+      "remove this node from the cluster and let it join again with an empty data folder",
+  );
+}
+
+function raftOptions(options: OpenNodeOptions, id: NodeId) {
+  return {
+    id,
+    electionTicks: Math.max(3, Math.round(options.electionTimeoutMs / options.heartbeatMs)),
+    heartbeatTicks: 1,
+    appendBytesMax: LIMITS.appendBytesMax,
+    appendsInFlightMax: LIMITS.appendsInFlightMax,
+    appendBytesInFlightMax: LIMITS.appendBytesInFlightMax,
+    uncommittedBytesMax: LIMITS.uncommittedBytesMax,
+    chainHash,
+  };
+}
+
+/** Who this node is: as recorded, or newly bootstrapped or joined. */
+async function identify(options: OpenNodeOptions): Promise<NodeIdentity> {
+  const recorded = readNodeIdentity(options.disk);
+  if (recorded?.state === "member") return recorded;
+  const identity = options.firstStart.kind === "bootstrap"
+    ? await bootstrap(options, recorded)
+    : await join(options, options.firstStart.raftAddresses);
+  await writeNodeIdentity(options.disk, identity);
+  return identity;
+}
+
+/**
+ * A cluster of one, whose first entry says so. The identity is recorded as unfinished before that entry is written, so a
+ * crash in between is repeated with the same cluster id.
+ */
+async function bootstrap(
+  options: OpenNodeOptions,
+  recorded: NodeIdentity | undefined,
+): Promise<NodeIdentity> {
+  const { disk, random, addresses, events } = options;
+  const clusterId = recorded?.clusterId ?? toHex(random.bytes(16));
+  const identity: NodeIdentity = { clusterId, nodeId: 1, state: "joining", peers: [] };
+  await writeNodeIdentity(disk, identity);
+  const { log } = await Log.open(disk, { clusterId, events, onEntry: () => {} });
+  if (log.lastIndex() === 0) {
+    const membership: Membership = {
+      voters: [1],
+      votersOutgoing: [],
+      learners: [],
+      members: [{ id: 1, ...addresses }],
+      nextNodeId: 2,
+    };
+    const data = encodeMembership(membership, EMPTY_MEMBERSHIP);
+    const type = EntryType.membership;
+    log.append([{ index: 1, term: 1, type, data, hash: chainHash(0, 1, 1, type, data) }], 1);
+    await log.sync();
+  }
+  await log.close();
+  const hardState = await HardStateFile.open(disk);
+  await hardState.save({ term: 1, vote: 0 });
+  return { ...identity, state: "member" };
+}
+
+/** Asks the addresses in turn until the leader answers, following hints to it. */
+async function join(options: OpenNodeOptions, raftAddresses: readonly string[]): Promise<NodeIdentity> {
+  const { clock, events, addresses } = options;
+  const untilMs = clock.nowMs() + JOIN_PATIENCE_MS;
+  let last: unknown;
+  for (let attempt = 0; clock.nowMs() < untilMs; attempt++) {
+    let address = raftAddresses[attempt % raftAddresses.length];
+    for (let hops = 0; address !== undefined && hops < 2; hops++) {
+      try {
+        const body = encodeRequest<"join">(addresses, JOIN_TIMEOUT_MS);
+        const answer = decodeAnswer<"join">(await options.callOnce(address, "join", body, JOIN_TIMEOUT_MS));
+        const peers: PeerAddress[] = answer.membership.members.filter(({ id }) => id !== answer.nodeId);
+        return { clusterId: answer.clusterId, nodeId: answer.nodeId, state: "member", peers };
+      } catch (error) {
+        last = error;
+        address = error instanceof NodeError ? error.details.leader : undefined;
+      }
+    }
+    events.event("join_waits", { attempt, reason: String(last) });
+    await new Promise<void>((resolve) => {
+      clock.after(JOIN_RETRY_MS, resolve);
+    });
+  }
+  throw new NodeError(
+    "no_leader",
+    `Cannot join a cluster through ${raftAddresses.join(", ")}: ${
+      last instanceof Error ? last.message : String(last)
+    }`,
+    {},
+    { cause: last },
+  );
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,88 @@
+/**
+ * What members ask of each other: requests a follower passes on to the leader, and questions about state. Bodies are
+ * msgpack; the names are part of the peer protocol (net/wire/README.md).
+ */
+import { decode, encode } from "@msgpack/msgpack";
+import { NodeError } from "../base/errors.ts";
+import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import type { Membership } from "../raft/membership.ts";
+import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
+
+/** Requests and answers by method. Every request carries the time that is left for it. */
+export interface PeerMethods {
+  write: { request: Omit<WriteRequest, "timeoutMs">; answer: WriteAnswer };
+  create_database: {
+    request: { name: string; mustBeNew: boolean };
+    answer: { index: LogIndex; created: boolean };
+  };
+  drop_database: { request: { name: string }; answer: { index: LogIndex } };
+  import_begin: { request: { name: string; pageSize: number }; answer: DatabaseId };
+  import_pages: { request: { databaseId: DatabaseId; body: Uint8Array }; answer: LogIndex };
+  import_finish: { request: { databaseId: DatabaseId }; answer: LogIndex };
+  import_abort: { request: { databaseId: DatabaseId }; answer: LogIndex };
+  members: { request: Record<string, never>; answer: MemberStatus[] };
+  add_member: { request: NewMember; answer: { id: NodeId } };
+  remove_member: { request: { id: NodeId }; answer: null };
+  transfer: { request: { to?: NodeId }; answer: { leaderId: NodeId } };
+  set_addresses: { request: NewMember & { id: NodeId }; answer: null };
+  /** Asked by a node that is not a member yet. */
+  join: { request: NewMember; answer: JoinAnswer };
+}
+
+export interface JoinAnswer {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly membership: Membership;
+}
+
+export type PeerMethod = keyof PeerMethods;
+
+export type PeerHandlers = {
+  [M in PeerMethod]: (
+    request: PeerMethods[M]["request"],
+    timeoutMs: Milliseconds,
+    from: NodeId,
+  ) => Promise<PeerMethods[M]["answer"]>;
+};
+
+interface Envelope {
+  readonly timeoutMs: Milliseconds;
+  readonly request: unknown;
+}
+
+// 64-bit integers arrive as bigint only where they are too large for a number.
+const ENCODE = { useBigInt64: true, ignoreUndefined: true } as const;
+const DECODE = { useBigInt64: true } as const;
+
+export function encodeRequest<M extends PeerMethod>(
+  request: PeerMethods[M]["request"],
+  timeoutMs: Milliseconds,
+): Uint8Array {
+  return encode({ timeoutMs, request } satisfies Envelope, ENCODE);
+}
+
+export function decodeAnswer<M extends PeerMethod>(bytes: Uint8Array): PeerMethods[M]["answer"] {
+  return decode(bytes, DECODE) as PeerMethods[M]["answer"];
+}
+
+/** Serves a call of a peer. Peers are authenticated and run the same program: shapes are not checked again. */
+export async function servePeerCall(
+  handlers: PeerHandlers,
+  from: NodeId,
+  method: string,
+  body: Uint8Array,
+): Promise<Uint8Array> {
+  if (!Object.hasOwn(handlers, method)) {
+    throw new NodeError(
+      "not_found",
+      `Member ${from} called ${JSON.stringify(method)}, which this version lacks`,
+    );
+  }
+  const { timeoutMs, request } = decode(body, DECODE) as Envelope;
+  const handler = handlers[method as PeerMethod] as (
+    request: unknown,
+    timeoutMs: Milliseconds,
+    from: NodeId,
+  ) => Promise<unknown>;
+  return encode(await handler(request, timeoutMs, from), ENCODE);
+}

@@ -1,0 +1,57 @@
+import { NodeError } from "../base/errors.ts";
+import type { Milliseconds } from "../base/ids.ts";
+import type { Clock } from "../base/ports.ts";
+import type { Driver } from "./driver.ts";
+import type { MemberAdmin } from "./member_admin.ts";
+import type { PeerHandlers } from "./peer_calls.ts";
+import type { WritePath } from "./write_path.ts";
+
+export interface PeerHandlersOptions {
+  readonly clusterId: string;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly writes: WritePath;
+  readonly members: MemberAdmin;
+}
+
+/** What the leader does for itself and for others; each refuses with `not_leader` elsewhere. */
+export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
+  const { clusterId, clock, driver, writes, members } = options;
+  const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
+  return {
+    write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
+    create_database: (request, timeoutMs) =>
+      writes.createDatabase(request.name, request.mustBeNew, until(timeoutMs)),
+    drop_database: (request, timeoutMs) => writes.dropDatabase(request.name, until(timeoutMs)),
+    import_begin: (request, timeoutMs) =>
+      writes.beginImport(request.name, request.pageSize, until(timeoutMs)),
+    import_pages: (request, timeoutMs) =>
+      writes.importPages(request.databaseId, request.body, until(timeoutMs)),
+    import_finish: (request, timeoutMs) => writes.finishImport(request.databaseId, until(timeoutMs)),
+    import_abort: (request, timeoutMs) => writes.abortImport(request.databaseId, until(timeoutMs)),
+    members: () => Promise.resolve(members.members()),
+    add_member: async (request, timeoutMs) => ({ id: (await members.add(request, until(timeoutMs))).id }),
+    remove_member: async (request, timeoutMs) => {
+      await members.remove(request.id, until(timeoutMs));
+      return null;
+    },
+    transfer: (request, timeoutMs) => members.transfer(request.to, until(timeoutMs)),
+    set_addresses: async ({ id, ...addresses }, timeoutMs) => {
+      await members.setAddresses(id, addresses, until(timeoutMs));
+      return null;
+    },
+    join: async (request, timeoutMs) => {
+      mustLead(driver);
+      const { id, membership } = await members.add(request, until(timeoutMs));
+      return { clusterId, nodeId: id, membership };
+    },
+  };
+}
+
+/** A node that wants to join asks any member; it is sent on to the leader's peer address. */
+function mustLead(driver: Driver): void {
+  if (driver.role === "leader") return;
+  const leader = driver.raft.membership.members.find((member) => member.id === driver.leader);
+  const details = leader === undefined ? {} : { leader: leader.raftAddress };
+  throw new NodeError("not_leader", "Cannot add a member: this node does not lead", details);
+}

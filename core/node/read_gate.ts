@@ -1,0 +1,113 @@
+import { NodeError } from "../base/errors.ts";
+import type { LogIndex, Milliseconds } from "../base/ids.ts";
+import type { ReadState } from "../raft/output.ts";
+
+export interface ReadGateHost {
+  readonly nowMs: () => Milliseconds;
+  /** Asks the Raft core for an index; the answer comes as a ReadState with this context. */
+  readonly readIndex: (context: number) => void;
+  readonly hasLeader: () => boolean;
+}
+
+interface Waiter {
+  readonly deadlineMs: Milliseconds;
+  readonly resolve: (index: LogIndex) => void;
+  readonly reject: (error: NodeError) => void;
+}
+
+/** A refused round is asked for again after this: elections take longer than a few of these. */
+const RETRY_MS = 25;
+/** A round that nobody answers is given up after this and asked for anew: its messages were lost. */
+const ROUND_MS_MAX = 500;
+
+/**
+ * Finds an index at which a linearizable read may be served. Reads that come while a round is being prepared share it;
+ * every round, and every repetition of one, has a fresh number, so that a late answer to an old round can never
+ * confirm a new one (etcd issue 20418).
+ */
+export class ReadGate {
+  readonly #host: ReadGateHost;
+  /** Not asked for yet. */
+  #gathering: Waiter[] = [];
+  #scheduled = false;
+  #retryAtMs: Milliseconds | undefined;
+  readonly #rounds = new Map<number, { waiters: Waiter[]; startedMs: Milliseconds }>();
+  #nextContext: number;
+
+  /** @param firstContext random, so that numbers of an earlier life of this process are not mistaken */
+  constructor(host: ReadGateHost, firstContext: number) {
+    this.#host = host;
+    this.#nextContext = firstContext;
+  }
+
+  /** Resolves with an index that was committed after the call; rejects at the deadline. */
+  confirm(deadlineMs: Milliseconds): Promise<LogIndex> {
+    return new Promise((resolve, reject) => {
+      this.#gathering.push({ deadlineMs, resolve, reject });
+      if (this.#scheduled || this.#retryAtMs !== undefined) return;
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.#ask();
+      });
+    });
+  }
+
+  onReadState(state: ReadState): void {
+    const round = this.#rounds.get(state.context);
+    if (round === undefined) return;
+    this.#rounds.delete(state.context);
+    if (state.rejected) this.#askAgain(round.waiters);
+    else for (const waiter of round.waiters) waiter.resolve(state.index);
+  }
+
+  /** To be called with every tick, or more often. */
+  sweep(): void {
+    const nowMs = this.#host.nowMs();
+    for (const [context, round] of this.#rounds) {
+      if (nowMs - round.startedMs < ROUND_MS_MAX) continue;
+      this.#rounds.delete(context);
+      this.#askAgain(round.waiters);
+    }
+    this.#gathering = this.#gathering.filter((waiter) => {
+      if (waiter.deadlineMs > nowMs) return true;
+      waiter.reject(this.#host.hasLeader() ? noQuorum() : noLeader());
+      return false;
+    });
+    if (this.#retryAtMs !== undefined && nowMs >= this.#retryAtMs) {
+      this.#retryAtMs = undefined;
+      this.#ask();
+    }
+  }
+
+  rejectAll(error: NodeError): void {
+    const waiters = [...this.#gathering, ...[...this.#rounds.values()].flatMap((round) => round.waiters)];
+    this.#gathering = [];
+    this.#rounds.clear();
+    for (const waiter of waiters) waiter.reject(error);
+  }
+
+  #ask(): void {
+    if (this.#gathering.length === 0) return;
+    const context = this.#nextContext++;
+    this.#rounds.set(context, { waiters: this.#gathering, startedMs: this.#host.nowMs() });
+    this.#gathering = [];
+    this.#host.readIndex(context);
+  }
+
+  #askAgain(waiters: readonly Waiter[]): void {
+    this.#gathering.push(...waiters);
+    this.#retryAtMs ??= this.#host.nowMs() + RETRY_MS;
+  }
+}
+
+function noQuorum(): NodeError {
+  return new NodeError(
+    "no_quorum",
+    "Cannot read: the leader could not confirm a majority in time; try again",
+  );
+}
+
+function noLeader(): NodeError {
+  return new NodeError("no_leader", "Cannot read: no leader is known; try again, or read at level `stale`");
+}

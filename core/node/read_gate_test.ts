@@ -1,0 +1,60 @@
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { ReadGate } from "./read_gate.ts";
+
+class Bench {
+  nowMs = 0;
+  leads = true;
+  readonly asked: number[] = [];
+  readonly gate = new ReadGate({
+    nowMs: () => this.nowMs,
+    hasLeader: () => this.leads,
+    readIndex: (context) => this.asked.push(context),
+  }, 100);
+
+  after(milliseconds: number): void {
+    this.nowMs += milliseconds;
+    this.gate.sweep();
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
+
+Deno.test("ReadGate: reads of one turn share a round, later ones never join it", async () => {
+  const bench = new Bench();
+  const first = [bench.gate.confirm(1_000), bench.gate.confirm(1_000)];
+  await turn();
+  const later = bench.gate.confirm(1_000);
+  await turn();
+  deepStrictEqual(bench.asked, [100, 101]);
+  bench.gate.onReadState({ context: 100, index: 7, rejected: false });
+  deepStrictEqual(await Promise.all(first), [7, 7]);
+  bench.gate.onReadState({ context: 101, index: 9, rejected: false });
+  strictEqual(await later, 9);
+});
+
+Deno.test("ReadGate: a refused or lost round is asked again under a fresh number; a late answer to the old one is ignored", async () => {
+  const bench = new Bench();
+  const read = bench.gate.confirm(5_000);
+  await turn();
+  bench.gate.onReadState({ context: 100, index: 0, rejected: true });
+  bench.after(30);
+  deepStrictEqual(bench.asked, [100, 101]);
+  bench.after(600);
+  bench.after(30);
+  deepStrictEqual(bench.asked, [100, 101, 102]);
+  bench.gate.onReadState({ context: 101, index: 3, rejected: false });
+  bench.gate.onReadState({ context: 102, index: 8, rejected: false });
+  strictEqual(await read, 8);
+});
+
+Deno.test("ReadGate: the deadline names what is missing, a leader or a majority", async () => {
+  const bench = new Bench();
+  const read = bench.gate.confirm(100);
+  await turn();
+  bench.after(510);
+  await rejects(read, { code: "no_quorum" });
+  bench.leads = false;
+  const other = bench.gate.confirm(bench.nowMs + 100);
+  bench.after(110);
+  await rejects(other, { code: "no_leader" });
+});

@@ -1,0 +1,137 @@
+/** What a node offers to those who speak to clients: `net/http` and the tuple protocol. */
+import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "../sql/values.ts";
+
+export type ReadLevel = "linearizable" | "index" | "stale";
+
+export interface QueryRequest {
+  readonly database: string;
+  readonly sql: string;
+  readonly parameters: SqlParameters;
+  readonly level: ReadLevel;
+  /** Level `index`: serve at this index or later. */
+  readonly index?: LogIndex;
+  /** Level `stale`: refuse when the last contact with a leader is longer ago. */
+  readonly maxAgeMs?: Milliseconds;
+  /** For waiting and running together. */
+  readonly timeoutMs: Milliseconds;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  readonly signal?: AbortSignal;
+}
+
+export interface QueryAnswer {
+  /** `columns`, `types`, `rows`. */
+  readonly fields: EncodedFields;
+  readonly index: LogIndex;
+  /** How long ago a leader was last heard; 0 on the leader. */
+  readonly ageMs: Milliseconds;
+}
+
+export interface WriteRequest {
+  readonly database: string;
+  /** `execute` has one statement, `batch` any number in one transaction. */
+  readonly kind: "execute" | "batch";
+  readonly statements: readonly Statement[];
+  readonly idempotencyKey?: string;
+  readonly timeoutMs: Milliseconds;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+}
+
+export interface WriteAnswer {
+  /** `execute`: `changes`, `last_insert_rowid` and, with RETURNING, `columns`, `types`, `rows`. `batch`: `results`. */
+  readonly fields: EncodedFields;
+  readonly index: LogIndex;
+  /** The idempotency key was known: this is the first answer, nothing was written now. */
+  readonly replayed: boolean;
+}
+
+export interface DatabaseDescription {
+  readonly name: string;
+  readonly id: DatabaseId;
+  readonly pageSize: number;
+  readonly pages: number;
+  readonly bytes: number;
+  /** Log index of the newest published change. */
+  readonly index: LogIndex;
+  /** Last index appended for it, committed or not. */
+  readonly tip: LogIndex;
+  /** Everything up to here is in the `.db` file. */
+  readonly checkpointIndex: LogIndex;
+}
+
+export interface MemberStatus {
+  readonly id: NodeId;
+  readonly raftAddress: string;
+  readonly httpAddress: string;
+  readonly role: "leader" | "voter" | "learner";
+  /** Last index known to be durable there; undefined when the answering node has not heard it from the leader. */
+  readonly matchIndex: LogIndex | undefined;
+  /** Entries behind the leader's tip. */
+  readonly lag: number | undefined;
+  readonly lastContactMs: Milliseconds | undefined;
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly role: "leader" | "follower" | "candidate" | "learner";
+  readonly term: number;
+  readonly leaderId: NodeId | undefined;
+  readonly leaderHttpAddress: string | undefined;
+  readonly tip: LogIndex;
+  readonly commitIndex: LogIndex;
+  /** A change of members is under way. */
+  readonly changing: boolean;
+  readonly members: readonly MemberStatus[];
+}
+
+export interface NewMember {
+  readonly raftAddress: string;
+  readonly httpAddress: string;
+}
+
+/** All counters of the node since its start, and gauges; names are Prometheus names without the prefix `walraft_`. */
+export interface Metric {
+  readonly name: string;
+  readonly kind: "counter" | "gauge";
+  readonly help: string;
+  readonly value: number;
+}
+
+export interface NodeService {
+  query(request: QueryRequest): Promise<QueryAnswer>;
+  write(request: WriteRequest): Promise<WriteAnswer>;
+
+  listDatabases(): Promise<DatabaseDescription[]>;
+  describeDatabase(name: string): Promise<DatabaseDescription>;
+  /** `created` is false when it existed and `mustBeNew` was not set. */
+  createDatabase(
+    name: string,
+    mustBeNew: boolean,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; created: boolean }>;
+  dropDatabase(name: string, timeoutMs: Milliseconds): Promise<{ index: LogIndex }>;
+  /** A consistent `.db` file at a linearizable index, in chunks. Ending the iteration early releases the view. */
+  backup(
+    name: string,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }>;
+  /** Replaces or creates a database from the bytes of a `.db` file, atomically, after checking it. */
+  restore(
+    name: string,
+    chunks: AsyncIterable<Uint8Array>,
+    timeoutMs: Milliseconds,
+  ): Promise<{ index: LogIndex; pages: number; pageSize: number }>;
+
+  cluster(): Promise<ClusterStatus>;
+  /** Adds a learner that is promoted when it has caught up. Members normally add themselves (`serve --join`). */
+  addMember(member: NewMember, timeoutMs: Milliseconds): Promise<{ id: NodeId }>;
+  removeMember(id: NodeId, timeoutMs: Milliseconds): Promise<void>;
+  /** Hands leadership over; without `to`, to the member that has most of the log. */
+  transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }>;
+
+  isReady(): boolean;
+  metrics(): Metric[];
+}

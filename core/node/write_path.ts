@@ -1,0 +1,327 @@
+import { NodeError } from "../base/errors.ts";
+import type { DatabaseId, LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import { DATABASE_NAME_PATTERN, LIMITS } from "../base/limits.ts";
+import type { Clock } from "../base/ports.ts";
+import type { Log } from "../log/log.ts";
+import type { Database } from "../pages/database.ts";
+import { encodeActivate, encodeCreate, encodeDrop } from "../pages/entry_body.ts";
+import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
+import type { WriteResults } from "../sql/messages.ts";
+import type { SqlPool } from "../sql/pool.ts";
+import type { SqlParameters } from "../sql/values.ts";
+import { CommitWaiters } from "./commit_waiters.ts";
+import { DatabaseWriter, type PendingWrite, type WriterHost } from "./database_writer.ts";
+import type { Driver } from "./driver.ts";
+import type { WriteAnswer, WriteRequest } from "./service.ts";
+
+export interface WritePathOptions {
+  readonly driver: Driver;
+  readonly store: PageStore;
+  readonly log: Log;
+  readonly pool: SqlPool;
+  readonly clock: Clock;
+  /** The first write to an unknown name creates the database. */
+  readonly createDatabases: boolean;
+}
+
+/** Page size of new databases: SQLite's default. */
+const PAGE_SIZE_DEFAULT = 4_096;
+/** Writer sessions kept open; each is a SQLite instance of about 1.5 MB and its page cache. */
+const WRITERS_OPEN_MAX = 64;
+
+/** Everything that adds to the log, on the leader. On any other node each call throws `not_leader`. */
+export class WritePath {
+  readonly #options: WritePathOptions;
+  readonly #host: WriterHost;
+  readonly #waiters = new CommitWaiters();
+  /** Least recently used first. */
+  readonly #writers = new Map<DatabaseId, DatabaseWriter>();
+
+  constructor(options: WritePathOptions) {
+    this.#options = options;
+    const { pool, clock } = options;
+    this.#host = {
+      nowMs: () => clock.nowMs(),
+      send: (message) => pool.write(message),
+      baseOf: (database) => {
+        // What was proposed in this turn has to be in the log first, or the session would miss it.
+        options.driver.run();
+        return pool.writerBase(database);
+      },
+      closeSession: (database) => pool.closeWriter(database.id),
+      propose: (body) => this.#propose(body),
+      tip: () => this.#tip(),
+      committed: (at, deadlineMs) => this.#committed(at, deadlineMs),
+      mayPropose: () => options.driver.raft.uncommittedBytes < LIMITS.uncommittedBytesMax / 2,
+    };
+  }
+
+  get waitingCount(): number {
+    let count = this.#waiters.size;
+    for (const writer of this.#writers.values()) count += writer.queueLength;
+    return count;
+  }
+
+  async write(request: WriteRequest, deadlineMs: Milliseconds): Promise<WriteAnswer> {
+    this.#mustLead();
+    const database = this.#databaseFor(request.database);
+    const { result, index } = await new Promise<
+      { result: { fields: WriteAnswer["fields"]; replayed: boolean }; index: LogIndex }
+    >(
+      (resolve, reject) => {
+        const write: PendingWrite = { request, bytes: sizeOf(request), deadlineMs, resolve, reject };
+        this.#writerFor(database).add(write);
+      },
+    );
+    return { ...result, index };
+  }
+
+  async createDatabase(
+    name: string,
+    mustBeNew: boolean,
+    deadlineMs: Milliseconds,
+  ): Promise<{ index: LogIndex; created: boolean }> {
+    this.#mustLead();
+    const existing = this.#options.store.findAtTip(name);
+    if (existing !== undefined) {
+      if (mustBeNew) throw new NodeError("database_exists", `Cannot create database ${name}: it exists`);
+      return { index: await this.#committed(this.#tip(), deadlineMs), created: false };
+    }
+    const database = this.#create(name, false, PAGE_SIZE_DEFAULT);
+    const index = await this.#committed({ index: database.id, term: this.#options.driver.term }, deadlineMs);
+    return { index, created: true };
+  }
+
+  async dropDatabase(name: string, deadlineMs: Milliseconds): Promise<{ index: LogIndex }> {
+    this.#mustLead();
+    const database = this.#options.store.findAtTip(name);
+    if (database === undefined) throw notFound(name);
+    this.#closeWriter(database, new NodeError("database_not_found", `Database ${name} was dropped`));
+    return { index: await this.#dropById(database.id, deadlineMs) };
+  }
+
+  /** Begins a database that nobody sees until `finishImport`. */
+  async beginImport(name: string, pageSize: number, deadlineMs: Milliseconds): Promise<DatabaseId> {
+    this.#mustLead();
+    const database = this.#create(name, true, pageSize);
+    return await this.#committed({ index: database.id, term: this.#options.driver.term }, deadlineMs);
+  }
+
+  /** Adds pages to it: a body made by `encodePages`. */
+  async importPages(databaseId: DatabaseId, body: Uint8Array, deadlineMs: Milliseconds): Promise<LogIndex> {
+    this.#mustLead();
+    this.#stagedOrThrow(databaseId);
+    return await this.#committed(this.#propose(body), deadlineMs);
+  }
+
+  /** Makes it visible in one step; a database that had the name is gone from here on. */
+  async finishImport(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
+    this.#mustLead();
+    const database = this.#stagedOrThrow(databaseId);
+    const replaced = this.#options.store.findAtTip(database.name);
+    if (replaced !== undefined) {
+      this.#closeWriter(
+        replaced,
+        new NodeError("timeout", `Database ${database.name} was replaced; try again`),
+      );
+    }
+    const body = encodeActivate({ databaseId, wallMs: this.#options.clock.wallMs() });
+    return await this.#committed(this.#propose(body), deadlineMs);
+  }
+
+  async abortImport(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
+    this.#mustLead();
+    this.#stagedOrThrow(databaseId);
+    return await this.#dropById(databaseId, deadlineMs);
+  }
+
+  /** Resolves when everything that is in the log now is committed. */
+  async barrier(deadlineMs: Milliseconds): Promise<LogIndex> {
+    this.#mustLead();
+    return await this.#committed(this.#tip(), deadlineMs);
+  }
+
+  onTransaction({ database, delta }: AppendedTransaction): void {
+    this.#writers.get(database.id)?.onLocated(delta);
+  }
+
+  onPublished(commitIndex: LogIndex): void {
+    this.#waiters.published(commitIndex, (index) => this.#options.log.termAt(index));
+    for (const writer of this.#writers.values()) writer.pump();
+  }
+
+  onWriteResults(results: WriteResults): void {
+    this.#writers.get(results.databaseId)?.onResults(results);
+  }
+
+  onWriterLost(): void {
+    for (const writer of this.#writers.values()) writer.onWorkerLost();
+  }
+
+  /** What is not in the log is refused; what is in it waits for its fate. */
+  onLeadershipLost(): void {
+    const error = new NodeError("not_leader", "Write refused: this node stopped leading; nothing was logged");
+    for (const writer of this.#writers.values()) writer.close(error);
+    this.#writers.clear();
+  }
+
+  /** A leader before this one may have died in the middle of an import: its remains go. */
+  onLeadershipWon(): void {
+    for (const database of this.#options.store.staged()) {
+      this.#dropById(database.id, Infinity).catch(() => {});
+    }
+  }
+
+  sweep(): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#waiters.expire(nowMs);
+    for (const writer of this.#writers.values()) writer.expire(nowMs);
+  }
+
+  stop(): void {
+    const error = new NodeError("stopping", "Write refused: the node is stopping; nothing was logged");
+    for (const writer of this.#writers.values()) writer.close(error);
+    this.#writers.clear();
+    this.#waiters.rejectAll();
+  }
+
+  #mustLead(): void {
+    if (this.#options.driver.role !== "leader") {
+      throw new NodeError("not_leader", "Cannot write: this node does not lead; nothing was logged");
+    }
+  }
+
+  #databaseFor(name: string): Database {
+    const database = this.#options.store.findAtTip(name);
+    if (database !== undefined) return database;
+    if (!this.#options.createDatabases) throw notFound(name);
+    return this.#create(name, false, PAGE_SIZE_DEFAULT);
+  }
+
+  /** Proposes the entry and carries it into the log at once, so that the database is there for what follows. */
+  #create(name: string, staged: boolean, pageSize: number): Database {
+    const { store, clock, driver } = this.#options;
+    mustBeName(name);
+    if (store.databaseCount >= LIMITS.databaseCountMax) {
+      throw new NodeError(
+        "bad_request",
+        `Cannot create database ${name}: ${store.databaseCount} exist already`,
+        {
+          limit: { name: "databaseCountMax", value: LIMITS.databaseCountMax },
+        },
+      );
+    }
+    const { index } = this.#propose(encodeCreate({ name, staged, pageSize, wallMs: clock.wallMs() }));
+    driver.run();
+    const database = store.get(index);
+    if (database === undefined) {
+      throw new NodeError("not_leader", `Cannot create database ${name}: leadership was lost`);
+    }
+    return database;
+  }
+
+  async #dropById(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
+    const body = encodeDrop({ databaseId, wallMs: this.#options.clock.wallMs() });
+    return await this.#committed(this.#propose(body), deadlineMs);
+  }
+
+  #stagedOrThrow(databaseId: DatabaseId): Database {
+    const database = this.#options.store.get(databaseId);
+    if (database === undefined || database.visibleFrom !== undefined || database.droppedAt !== undefined) {
+      throw new NodeError(
+        "timeout",
+        `Upload ${databaseId} is not open any more: the leader changed; start over`,
+      );
+    }
+    return database;
+  }
+
+  #propose(body: Uint8Array): { index: LogIndex; term: Term } {
+    const { driver } = this.#options;
+    const proposed = driver.raft.propose(body);
+    driver.schedule();
+    if ("index" in proposed) return proposed;
+    switch (proposed.refused) {
+      case "uncommitted_full":
+        throw new NodeError("queue_full", "Cannot write: too much waits for a majority; nothing was logged", {
+          limit: { name: "uncommittedBytesMax", value: LIMITS.uncommittedBytesMax },
+        });
+      case "transferring":
+      case "not_leader":
+        throw new NodeError("not_leader", "Cannot write: leadership is moving; nothing was logged");
+    }
+  }
+
+  #tip(): { index: LogIndex; term: Term } {
+    return { index: this.#options.driver.raft.lastIndex, term: this.#options.driver.raft.lastTerm };
+  }
+
+  #committed(at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds): Promise<LogIndex> {
+    const { store, log } = this.#options;
+    if (at.index <= store.publishedIndex && log.termAt(at.index) === at.term) {
+      return Promise.resolve(at.index);
+    }
+    return this.#waiters.wait(at.index, at.term, deadlineMs, () =>
+      new NodeError(
+        "commit_unknown",
+        `The write is entry ${at.index} of term ${at.term} in this node's log, but no majority confirmed it in time`,
+      ));
+  }
+
+  #writerFor(database: Database): DatabaseWriter {
+    let writer = this.#writers.get(database.id);
+    this.#writers.delete(database.id);
+    writer ??= new DatabaseWriter(database, this.#host);
+    this.#writers.set(database.id, writer);
+    if (this.#writers.size > WRITERS_OPEN_MAX) this.#closeIdleWriter();
+    return writer;
+  }
+
+  #closeIdleWriter(): void {
+    for (const writer of this.#writers.values()) {
+      if (!writer.isIdle) continue;
+      this.#closeWriter(writer.database, new NodeError("stopping", "Writer closed"));
+      return;
+    }
+  }
+
+  #closeWriter(database: Database, error: NodeError): void {
+    this.#writers.get(database.id)?.close(error);
+    this.#writers.delete(database.id);
+  }
+}
+
+function notFound(name: string): NodeError {
+  return new NodeError("database_not_found", `There is no database ${name}`);
+}
+
+/** @throws NodeError bad_request */
+export function mustBeName(name: string): void {
+  if (DATABASE_NAME_PATTERN.test(name)) return;
+  throw new NodeError(
+    "bad_request",
+    `Cannot use ${
+      JSON.stringify(name)
+    } as the name of a database: letters, digits, "_", "-" and "." are allowed, ` +
+      `at most ${LIMITS.databaseNameLengthMax}, not beginning with "-" or "."`,
+    { field: "name" },
+  );
+}
+
+/** About what the request takes in memory. */
+function sizeOf(request: WriteRequest): number {
+  let bytes = 0;
+  for (const statement of request.statements) {
+    bytes += statement.sql.length + parametersSize(statement.parameters);
+  }
+  return bytes;
+}
+
+function parametersSize(parameters: SqlParameters): number {
+  let bytes = 0;
+  for (const value of Object.values(parameters)) {
+    if (typeof value === "string" || value instanceof Uint8Array) bytes += value.length;
+    bytes += 16;
+  }
+  return bytes;
+}

@@ -1,0 +1,307 @@
+import { assert } from "../base/assert.ts";
+import type { LogIndex, NodeId } from "../base/ids.ts";
+import {
+  type ChangeRefusal,
+  encodeMembership,
+  isJoint,
+  leaveJoint,
+  type Membership,
+  type MembershipChange,
+  planChange,
+} from "./membership.ts";
+import { type AppendReply, EntryType, type HeartbeatReply, type ReadIndexMessage } from "./message.ts";
+import { Progress } from "./progress.ts";
+import { quorumValue } from "./quorum.ts";
+import { ReadRounds, type WaitingRead } from "./read_index.ts";
+import { replicate, retryIndexFor, sendHeartbeat } from "./replication.ts";
+import type { RaftState } from "./state.ts";
+import { Uncommitted } from "./uncommitted.ts";
+
+export type ProposalRefusal =
+  | "not_leader"
+  /** Leadership is being handed over. */
+  | "transferring"
+  /** Too much waits for a majority. */
+  | "uncommitted_full";
+
+export type ProposedChange =
+  | { readonly index: LogIndex; readonly added: readonly NodeId[]; readonly refused: undefined }
+  | {
+    readonly refused:
+      | ChangeRefusal
+      | "not_leader"
+      | "transferring"
+      /** Nothing of this term is committed yet (Ongaro 2015: single-server changes need it). */
+      | "term_not_committed";
+  };
+
+const EMPTY_DATA = new Uint8Array(0);
+
+/** All that exists only while this node leads; made at each election won (paper, figure 2, "Leaders"). */
+export class Leader {
+  readonly #state: RaftState;
+  readonly #progress = new Map<NodeId, Progress>();
+  readonly #reads = new ReadRounds();
+  readonly #uncommitted: Uncommitted;
+  /** Index of the empty entry that began the term. */
+  readonly #termStart: LogIndex;
+  transferTarget: NodeId = 0;
+  #transferElapsed = 0;
+  #heartbeatElapsed = 0;
+  #quorumElapsed = 0;
+  #heartbeatDue = true;
+  #standsDown = false;
+
+  /** See `start`. */
+  constructor(state: RaftState) {
+    this.#state = state;
+    this.#uncommitted = new Uncommitted(state.options.uncommittedBytesMax);
+    this.#termStart = state.log.lastIndex + 1;
+  }
+
+  /** The election is won. */
+  static start(state: RaftState): void {
+    assert(state.role === "candidate", () => `Cannot lead term ${state.term} as ${state.role}`);
+    state.candidacy = undefined;
+    state.role = "leader";
+    state.setLeader(state.id);
+    const leader = new Leader(state);
+    state.leading = leader;
+    leader.#followMembership();
+    // Commits nothing of older terms by counting, and tells everybody who leads (paper, 5.4.2).
+    state.appendOwn(EntryType.empty, EMPTY_DATA);
+    state.outbox.event("became_leader", { term: state.term, lastIndex: state.log.lastIndex });
+  }
+
+  get uncommittedBytes(): number {
+    return this.#uncommitted.bytes;
+  }
+
+  get progress(): Iterable<Progress> {
+    return this.#progress.values();
+  }
+
+  /** Nothing that waits on this leadership may be answered any more. */
+  resign(): void {
+    this.#reads.rejectAll((read) => this.#answer(read, 0, true));
+    this.#state.outbox.event("stepped_down", { term: this.#state.term });
+  }
+
+  propose(data: Uint8Array): LogIndex | ProposalRefusal {
+    if (this.transferTarget !== 0) return "transferring";
+    if (!this.#uncommitted.accepts(data.length)) return "uncommitted_full";
+    const { index } = this.#state.appendOwn(EntryType.data, data);
+    this.#uncommitted.add(index, data.length);
+    return index;
+  }
+
+  proposeMembership(change: MembershipChange | readonly MembershipChange[]): ProposedChange {
+    const state = this.#state;
+    if (this.transferTarget !== 0) return { refused: "transferring" };
+    if (state.commitIndex < this.#termStart) return { refused: "term_not_committed" };
+    if (this.membershipPending) return { refused: "change_pending" };
+    const planned = planChange(state.membership, change);
+    if (planned.membership === undefined) return { refused: planned.refused };
+    const index = this.#appendMembership(planned.membership);
+    return { index, added: planned.added, refused: undefined };
+  }
+
+  get membershipPending(): boolean {
+    const { memberships, commitIndex, membership } = this.#state;
+    return memberships.latestIndex > commitIndex || isJoint(membership);
+  }
+
+  transferTo(target: NodeId): void {
+    const follower = this.#progress.get(target);
+    if (follower === undefined || !this.#state.membership.voters.includes(target)) return;
+    this.transferTarget = target;
+    this.#transferElapsed = 0;
+    this.#maybeHandOver(follower);
+  }
+
+  tick(): void {
+    const { electionTicks, heartbeatTicks } = this.#state.options;
+    this.#quorumElapsed++;
+    this.#heartbeatElapsed++;
+    if (this.transferTarget !== 0 && ++this.#transferElapsed >= electionTicks) this.#abortTransfer("timeout");
+    if (this.#quorumElapsed >= electionTicks) {
+      this.#quorumElapsed = 0;
+      if (!this.#quorumIsActive()) return this.#standDown("no_quorum");
+    }
+    // A leader that cannot write must not keep its followers from electing one that can.
+    if (this.#state.diskStalled) return this.#standDown("disk_stalled");
+    if (this.#heartbeatElapsed >= heartbeatTicks) this.#heartbeatDue = true;
+  }
+
+  onAppendReply(message: AppendReply): void {
+    const state = this.#state;
+    const follower = this.#progress.get(message.from);
+    if (follower === undefined) return;
+    follower.heard(state.tickCount);
+    if (message.rejected) {
+      const retryIndex = retryIndexFor(state, message.hintIndex, message.hintTerm);
+      follower.rejected(message.index, retryIndex);
+      return;
+    }
+    if (message.index > state.log.lastIndex) {
+      state.outbox.event("reply_malformed", { from: message.from, index: message.index });
+      return;
+    }
+    follower.accepted(message.index, state.log.firstIndex);
+    this.#maybeCommit();
+    this.#maybeHandOver(follower);
+  }
+
+  onHeartbeatReply(message: HeartbeatReply): void {
+    const follower = this.#progress.get(message.from);
+    if (follower === undefined) return;
+    follower.heard(this.#state.tickCount);
+    follower.probeOut = false;
+    if (follower.state === "replicate" && follower.inFlight.count > 0) follower.askDue = true;
+    if (message.readRound <= follower.readRound) return;
+    follower.readRound = message.readRound;
+    this.#confirmReads();
+  }
+
+  onReadIndex(message: ReadIndexMessage): void {
+    this.read({ context: message.context, from: message.from });
+  }
+
+  /** Serves a read once a quorum has shown, after this call, that nobody newer leads (thesis, 6.4). */
+  read(read: WaitingRead): void {
+    if (!this.#reads.add(read)) this.#answer(read, 0, true);
+  }
+
+  unreachable(id: NodeId): void {
+    const follower = this.#progress.get(id);
+    if (follower?.state === "replicate") follower.becomeProbe(follower.match + 1);
+  }
+
+  snapshotReported(id: NodeId, isInstalled: boolean): void {
+    const follower = this.#progress.get(id);
+    if (follower?.state !== "snapshot") return;
+    follower.becomeProbe(isInstalled ? follower.snapshotIndex + 1 : follower.match + 1);
+    // The next heartbeat that is answered goes on.
+    follower.probeOut = true;
+  }
+
+  onPersisted(): void {
+    this.#maybeCommit();
+  }
+
+  /** Called before each output: sends what has come up since the last one. */
+  flush(): void {
+    const state = this.#state;
+    if (this.#reads.mayBegin && state.commitIndex >= this.#termStart) {
+      this.#reads.begin(state.commitIndex);
+      this.#heartbeatDue = true;
+      this.#confirmReads();
+    }
+    for (const follower of this.#progress.values()) {
+      if (this.#heartbeatDue) sendHeartbeat(state, follower, this.#reads.newest);
+      replicate(state, follower);
+    }
+    if (this.#heartbeatDue) this.#heartbeatElapsed = 0;
+    this.#heartbeatDue = false;
+    if (this.#standsDown) this.#standDown("removed");
+  }
+
+  #maybeCommit(): void {
+    const state = this.#state;
+    const { log, durability } = state;
+    const index = quorumValue(
+      state.membership,
+      (id) => id === state.id ? durability.durableIndex : this.#progress.get(id)?.match ?? 0,
+    );
+    // Entries of older terms are committed only by one of this term behind them (paper, 5.4.2 and figure 8).
+    if (index <= state.commitIndex || index > log.lastIndex || log.termAt(index) !== state.term) return;
+    state.commitTo(index);
+    this.#uncommitted.committed(index);
+    this.#onCommitted();
+  }
+
+  #onCommitted(): void {
+    const state = this.#state;
+    if (state.memberships.latestIndex > state.commitIndex) return;
+    if (isJoint(state.membership)) this.#appendMembership(leaveJoint(state.membership));
+    // A removed leader replicates its own removal, then goes; the followers hear of the commit first (thesis, 4.2.2).
+    else if (!state.membership.voters.includes(state.id)) this.#standsDown = true;
+  }
+
+  #appendMembership(membership: Membership): LogIndex {
+    const state = this.#state;
+    const data = encodeMembership(membership, state.membership);
+    const { index } = state.appendOwn(EntryType.membership, data);
+    this.#followMembership();
+    if (this.transferTarget !== 0 && !membership.voters.includes(this.transferTarget)) {
+      this.#abortTransfer("removed");
+    }
+    return index;
+  }
+
+  /** One progress for each other member, in the order of the ids so that outputs are reproducible. */
+  #followMembership(): void {
+    const state = this.#state;
+    const known = new Map(this.#progress);
+    this.#progress.clear();
+    for (const { id } of state.membership.members) {
+      if (id === state.id) continue;
+      const progress = known.get(id) ??
+        new Progress(id, Math.max(1, this.#termStart), state.tickCount, state.options);
+      this.#progress.set(id, progress);
+    }
+  }
+
+  #confirmReads(): void {
+    const state = this.#state;
+    const round = quorumValue(
+      state.membership,
+      (id) => id === state.id ? this.#reads.newest : this.#progress.get(id)?.readRound ?? 0,
+    );
+    this.#reads.confirmed(round, (read, index) => this.#answer(read, index, false));
+  }
+
+  #answer(read: WaitingRead, index: LogIndex, rejected: boolean): void {
+    const state = this.#state;
+    const { context, from } = read;
+    if (from === state.id) state.answerRead(context, index, rejected);
+    else {
+      state.outbox.sendNow({
+        kind: "read_index_reply",
+        from: state.id,
+        to: from,
+        term: state.term,
+        context,
+        index,
+        rejected,
+      });
+    }
+  }
+
+  #maybeHandOver(follower: Progress): void {
+    const state = this.#state;
+    if (follower.id !== this.transferTarget || follower.match !== state.log.lastIndex) return;
+    state.outbox.sendNow({ kind: "timeout_now", from: state.id, to: follower.id, term: state.term });
+  }
+
+  #abortTransfer(reason: string): void {
+    this.#state.outbox.event("transfer_aborted", { to: this.transferTarget, reason });
+    this.transferTarget = 0;
+  }
+
+  /** Has a majority been heard since the last check (thesis, 6.2)? */
+  #quorumIsActive(): boolean {
+    const state = this.#state;
+    const active = quorumValue(
+      state.membership,
+      (id) => id === state.id || this.#progress.get(id)?.recentActive === true ? 1 : 0,
+    );
+    for (const follower of this.#progress.values()) follower.recentActive = false;
+    return active >= 1;
+  }
+
+  #standDown(reason: string): void {
+    this.#state.outbox.event("standing_down", { term: this.#state.term, reason });
+    this.#state.becomeFollower(this.#state.term, 0);
+  }
+}

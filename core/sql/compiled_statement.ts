@@ -1,0 +1,49 @@
+import type { EngineStatement } from "./engine.ts";
+import { encodeColumns, type EncodedColumns } from "./result_encoder.ts";
+import type { StatementFacts } from "./statement_policy.ts";
+import type { ResultFormat, RowShape } from "./values.ts";
+
+/** A statement of a user, compiled and judged. */
+export class CompiledStatement {
+  readonly engine: EngineStatement;
+  readonly facts: StatementFacts;
+  /** May stay in the cache. */
+  readonly isKept: boolean;
+  /** `OR FAIL` and `RAISE(FAIL)` keep what the statement changed before it failed. */
+  readonly mayFailHalfway: boolean;
+  readonly returnsRows: boolean;
+  #encoded: (EncodedColumns | undefined)[] = [];
+  #recompilations = 0;
+
+  constructor(engine: EngineStatement, sql: string, facts: StatementFacts, isKept: boolean) {
+    this.engine = engine;
+    this.facts = facts;
+    this.isKept = isKept && !facts.isPragma;
+    this.mayFailHalfway = facts.hasInner || /fail/i.test(sql);
+    this.returnsRows = engine.columnCount() > 0;
+  }
+
+  get isReadOnly(): boolean {
+    return this.engine.isReadOnly || this.engine.isExplain;
+  }
+
+  /** The only statement that changes the database and asks the authorizer nothing. */
+  get isVacuum(): boolean {
+    return !this.isReadOnly && !this.facts.hasAccess;
+  }
+
+  /** Call it after the first step, which may have recompiled the statement. */
+  columns(format: ResultFormat, shape: RowShape): EncodedColumns {
+    const recompilations = this.engine.recompilations();
+    if (recompilations !== this.#recompilations) {
+      this.#recompilations = recompilations;
+      this.#encoded = [];
+    }
+    const slot = (format === "json" ? 0 : 2) + (shape === "arrays" ? 0 : 1);
+    return this.#encoded[slot] ??= encodeColumns(this.#names(), format, shape);
+  }
+
+  #names(): string[] {
+    return Array.from({ length: this.engine.columnCount() }, (_, column) => this.engine.columnName(column));
+  }
+}

@@ -1,0 +1,159 @@
+/** Every message between the main thread and a SQL worker. Plain data: it crosses by structured clone. */
+import type { ErrorRecord } from "../base/errors.ts";
+import type { DatabaseId, LogIndex, Milliseconds } from "../base/ids.ts";
+import type { SegmentInfo } from "../log/segment_table.ts";
+import type { PageDelta, PageIndexExport } from "../pages/page_index.ts";
+import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
+
+/** Where a worker finds the pages of a database that it does not follow yet. */
+export interface DatabaseBase {
+  readonly databaseId: DatabaseId;
+  readonly pageSize: number;
+  /** The `.db` file below the data folder; undefined when nothing was checkpointed. */
+  readonly file: string | undefined;
+  /** Pages in that file; what lies beyond is not read. */
+  readonly filePageCount: number;
+  readonly pages: PageIndexExport;
+}
+
+/** What changed about a database since the last message to this worker. */
+export interface DatabaseUpdate {
+  readonly databaseId: DatabaseId;
+  /** Replaces everything the worker knew. */
+  readonly base?: DatabaseBase;
+  readonly deltas: readonly PageDelta[];
+  /** Versions that only older views need may go. */
+  readonly oldestView: LogIndex;
+}
+
+export interface ReadJob {
+  readonly jobId: number;
+  readonly databaseId: DatabaseId;
+  readonly viewIndex: LogIndex;
+  readonly sql: string;
+  readonly parameters: SqlParameters;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  /** Time it may run, from its start. */
+  readonly runMsMax: Milliseconds;
+}
+
+export interface ReadMessage {
+  readonly kind: "read";
+  readonly jobs: readonly ReadJob[];
+  readonly updates: readonly DatabaseUpdate[];
+  /** Present when the set of segments changed. */
+  readonly segments?: readonly SegmentInfo[];
+}
+
+export interface WriteRequestData {
+  readonly kind: "execute" | "batch";
+  readonly statements: readonly Statement[];
+  readonly idempotencyKey?: string;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+}
+
+export interface WriteMessage {
+  readonly kind: "write";
+  readonly databaseId: DatabaseId;
+  /** Numbers the batches of one writer session, from 1. */
+  readonly batchNumber: number;
+  readonly requests: readonly WriteRequestData[];
+  readonly runMsMax: Milliseconds;
+  /** Opens a new session at the tip; an older one of this database is given up first. */
+  readonly base?: DatabaseBase;
+  /** Places of the pages of earlier batches of this session, and the newest such batch. */
+  readonly located: readonly PageDelta[];
+  readonly locatedBatch: number;
+  readonly segments?: readonly SegmentInfo[];
+}
+
+/** Forget the database: its connections and its page index. */
+export interface CloseMessage {
+  readonly kind: "close";
+  readonly databaseId: DatabaseId;
+}
+
+/** Copy page versions into the `.db` file and make it durable. */
+export interface CheckpointMessage {
+  readonly kind: "checkpoint";
+  readonly jobId: number;
+  readonly file: string;
+  readonly pageSize: number;
+  /** Size of the file afterwards, in pages. */
+  readonly pageCount: number;
+  /** The file is cut to this many pages first: what lay beyond is void. */
+  readonly keepPageCount: number;
+  readonly pageNumbers: Uint32Array;
+  readonly positions: Float64Array;
+  readonly segments?: readonly SegmentInfo[];
+}
+
+/** Check an uploaded file below the data folder: header, size, `integrity_check`. */
+export interface CheckFileMessage {
+  readonly kind: "check_file";
+  readonly jobId: number;
+  readonly file: string;
+}
+
+export type MessageToWorker =
+  | ReadMessage
+  | WriteMessage
+  | CloseMessage
+  | CheckpointMessage
+  | CheckFileMessage;
+
+export type Outcome<T> = { readonly ok: true; readonly value: T } | {
+  readonly ok: false;
+  readonly error: ErrorRecord;
+};
+
+export interface ReadResults {
+  readonly kind: "read_results";
+  readonly results: readonly { readonly jobId: number; readonly outcome: Outcome<EncodedFields> }[];
+}
+
+export interface WriteResult {
+  readonly fields: EncodedFields;
+  readonly replayed: boolean;
+}
+
+export interface WriteResults {
+  readonly kind: "write_results";
+  readonly databaseId: DatabaseId;
+  readonly batchNumber: number;
+  /** One per request, in order. */
+  readonly results: readonly Outcome<WriteResult>[];
+  /** Bodies of the entries to propose, in order; empty when nothing was changed. */
+  readonly bodies: readonly Uint8Array[];
+  /**
+   * The session died while it ran this request: nothing of the batch counts, the other requests may be run again in
+   * a new session (promise 7).
+   */
+  readonly diedAt?: number;
+}
+
+export interface JobDone {
+  readonly kind: "job_done";
+  readonly jobId: number;
+  readonly outcome: Outcome<{ readonly pageSize: number; readonly pageCount: number }>;
+}
+
+export interface WorkerReady {
+  readonly kind: "ready";
+}
+
+/** The worker met something it cannot go on from, such as a failed fsync: the process must end (promise 1). */
+export interface WorkerFatal {
+  readonly kind: "fatal";
+  readonly message: string;
+}
+
+export type MessageFromWorker = ReadResults | WriteResults | JobDone | WorkerReady | WorkerFatal;
+
+/**
+ * Shared with each worker: slot 0 holds the number of the read job, or batch, that must stop; slot 1 the one that
+ * runs now.
+ */
+export const CANCEL_SLOTS = 2;

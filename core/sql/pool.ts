@@ -1,0 +1,349 @@
+import { assert, mustHave } from "../base/assert.ts";
+import { type ErrorCode, fromErrorRecord, NodeError } from "../base/errors.ts";
+import type { DatabaseId, Milliseconds } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Clock, EventSink } from "../base/ports.ts";
+import type { SegmentInfo } from "../log/segment_table.ts";
+import type { Database } from "../pages/database.ts";
+import type { View } from "../pages/page_store.ts";
+import type {
+  CheckFileMessage,
+  CheckpointMessage,
+  DatabaseBase,
+  DatabaseUpdate,
+  JobDone,
+  MessageFromWorker,
+  MessageToWorker,
+  ReadJob,
+  ReadResults,
+  WriteMessage,
+  WriteResults,
+} from "./messages.ts";
+import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
+import { WorkerSlot } from "./worker_slot.ts";
+
+/** A worker thread, or its twin in the simulator's thread. */
+export interface SqlWorker {
+  post(message: MessageToWorker): void;
+  /** Ends it at once, whatever it does. */
+  terminate(): void;
+}
+
+/** Starts a worker. `cancel` has CANCEL_SLOTS slots; `onMessage` and `onDied` come on the main thread. */
+export type StartSqlWorker = (options: {
+  readonly name: string;
+  readonly cancel: Int32Array;
+  readonly onMessage: (message: MessageFromWorker) => void;
+  readonly onDied: (reason: string) => void;
+}) => SqlWorker;
+
+export interface PoolOptions {
+  readonly start: StartSqlWorker;
+  readonly readerCount: number;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  /** The log's segments and a number that changes whenever they do. */
+  readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
+  /** Path of a database's `.db` file. */
+  readonly fileOf: (database: Database) => string;
+  readonly onWriteResults: (results: WriteResults) => void;
+  /** The writer worker died: its sessions and batches are lost, nothing of them was delivered. */
+  readonly onWriterLost: () => void;
+  readonly onFatal: (message: string) => void;
+}
+
+export interface PoolQuery {
+  readonly sql: string;
+  readonly parameters: SqlParameters;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  readonly runMsMax: Milliseconds;
+  readonly signal?: AbortSignal;
+}
+
+interface WaitingRead {
+  readonly job: ReadJob;
+  readonly database: Database;
+  readonly settle: (outcome: EncodedFields | NodeError) => void;
+}
+
+/** Jobs handed to a reader at once: few enough that a slow one does not hold up many. */
+const READS_PER_MESSAGE_MAX = 16;
+/** How long a worker may overrun the time limit of its job before it is taken for hung and replaced. */
+const HUNG_GRACE_MS = 5_000;
+/** Databases one reader keeps open: each costs an instance of about 1.5 MB. */
+const OPEN_DATABASES_MAX = 64;
+
+/**
+ * The SQL workers as the main thread sees them: one writer, several readers. Hands work out in batches, tells each
+ * reader what changed since its last job, replaces workers that hang or die.
+ */
+export class SqlPool {
+  readonly #options: PoolOptions;
+  readonly #readers: WorkerSlot[] = [];
+  #writer: WorkerSlot;
+  readonly #waiting: WaitingRead[] = [];
+  readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
+  readonly #jobs = new Map<number, (done: JobDone["outcome"]) => void>();
+  #nextJobId = 1;
+  #stopped = false;
+  replacedWorkerCount = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#writer = this.#startSlot("writer");
+    for (let i = 0; i < options.readerCount; i++) this.#readers.push(this.#startSlot(`reader-${i + 1}`));
+  }
+
+  get waitingReadCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Runs a query at an open view; the caller closes the view afterwards. */
+  read(view: View, query: PoolQuery): Promise<EncodedFields> {
+    if (this.#waiting.length >= LIMITS.readQueueLengthMax) {
+      throw new NodeError(
+        "queue_full",
+        `Cannot run query: ${this.#waiting.length} queries wait already; try later`,
+        {
+          limit: { name: "readQueueLengthMax", value: LIMITS.readQueueLengthMax },
+        },
+      );
+    }
+    const { signal, ...rest } = query;
+    const jobId = this.#nextJobId++ & 0x7fff_ffff;
+    const job: ReadJob = { jobId, databaseId: view.database.id, viewIndex: view.index, ...rest };
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: EncodedFields | NodeError): void => {
+        signal?.removeEventListener("abort", onAbort);
+        if (outcome instanceof NodeError) reject(outcome);
+        else resolve(outcome);
+      };
+      const onAbort = (): void => this.#cancel(jobId);
+      signal?.addEventListener("abort", onAbort);
+      this.#waiting.push({ job, database: view.database, settle });
+      this.#dispatch();
+    });
+  }
+
+  /** Hands a batch to the writer; the results come through `onWriteResults`. */
+  write(message: WriteMessage): void {
+    this.#post(this.#writer, { ...message, ...this.#segmentsFor(this.#writer) });
+    const allowedMs = Math.min(message.runMsMax * message.requests.length, LIMITS.requestMsMax) +
+      HUNG_GRACE_MS;
+    this.#writer.expect(message.batchNumber, allowedMs, this.#options.clock.nowMs());
+  }
+
+  /** What a new writer session needs: the database as the log has it at its end. */
+  writerBase(database: Database): DatabaseBase {
+    return this.#baseOf(database, Infinity);
+  }
+
+  /** What a view needs: published versions only. */
+  viewBase(database: Database): DatabaseBase {
+    return this.#baseOf(database, database.published);
+  }
+
+  /** Leadership is gone or the database is: give up its session. */
+  closeWriter(databaseId: DatabaseId): void {
+    this.#post(this.#writer, { kind: "close", databaseId });
+  }
+
+  /** The database was dropped: readers forget it. */
+  closeDatabase(databaseId: DatabaseId): void {
+    for (const slot of [...this.#readers, this.#writer]) {
+      slot.cursors.delete(databaseId);
+      this.#post(slot, { kind: "close", databaseId });
+    }
+  }
+
+  /** Runs a checkpoint on a reader worker. */
+  checkpoint(message: Omit<CheckpointMessage, "kind" | "jobId" | "segments">): Promise<void> {
+    return this.#job((jobId) => ({ kind: "checkpoint", jobId, ...message })).then(() => undefined);
+  }
+
+  checkFile(file: string): Promise<{ pageSize: number; pageCount: number }> {
+    return this.#job((jobId) => ({ kind: "check_file", jobId, file }));
+  }
+
+  /** Finds workers that overrun the time limit of their job; called with every tick. */
+  sweep(): void {
+    const now = this.#options.clock.nowMs();
+    for (const slot of [...this.#readers, this.#writer]) {
+      if (slot.isHung(now)) this.#lose(slot, "did not stop at its time limit");
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const slot of [...this.#readers, this.#writer]) slot.worker.terminate();
+    const error = new NodeError("stopping", "Cannot run query: the node is stopping");
+    for (const read of [...this.#waiting.splice(0), ...this.#running.values()]) read.settle(error);
+    this.#running.clear();
+  }
+
+  #job(
+    build: (jobId: number) => CheckpointMessage | CheckFileMessage,
+  ): Promise<{ pageSize: number; pageCount: number }> {
+    const jobId = this.#nextJobId++;
+    const slot = mustHave(this.#readers.at(-1), "reader worker");
+    return new Promise((resolve, reject) => {
+      slot.longJobs.add(jobId);
+      this.#jobs.set(jobId, (outcome) => {
+        slot.longJobs.delete(jobId);
+        if (outcome.ok) resolve(outcome.value);
+        else reject(fromErrorRecord(outcome.error));
+      });
+      const message = build(jobId);
+      this.#post(slot, message.kind === "checkpoint" ? { ...message, ...this.#segmentsFor(slot) } : message);
+    });
+  }
+
+  /** Gives waiting queries to idle readers, most recently used database first where it is already open. */
+  #dispatch(): void {
+    if (this.#stopped) return;
+    for (const slot of this.#readers) {
+      if (this.#waiting.length === 0) return;
+      if (slot.isBusy) continue;
+      const share = Math.ceil(this.#waiting.length / this.#readers.length);
+      const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
+      const databases = new Set(reads.map((read) => read.database));
+      const updates = [...databases].map((database) => this.#updateFor(slot, database));
+      for (const read of reads) this.#running.set(read.job.jobId, { ...read, slot });
+      slot.begin(reads.map((read) => read.job), this.#options.clock.nowMs(), HUNG_GRACE_MS);
+      this.#post(slot, {
+        kind: "read",
+        jobs: reads.map((read) => read.job),
+        updates,
+        ...this.#segmentsFor(slot),
+      });
+    }
+  }
+
+  #updateFor(slot: WorkerSlot, database: Database): DatabaseUpdate {
+    const cursor = slot.cursors.get(database.id);
+    const deltas = cursor === undefined ? undefined : database.deltasSince(cursor);
+    slot.cursors.delete(database.id);
+    slot.cursors.set(database.id, database.deltaEnd);
+    if (slot.cursors.size > OPEN_DATABASES_MAX) {
+      const [oldest] = slot.cursors.keys();
+      slot.cursors.delete(oldest as DatabaseId);
+      this.#post(slot, { kind: "close", databaseId: oldest as DatabaseId });
+    }
+    const oldestView = database.oldestView;
+    if (deltas !== undefined) return { databaseId: database.id, deltas, oldestView };
+    const base = this.viewBase(database);
+    return { databaseId: database.id, base, deltas: [], oldestView };
+  }
+
+  #baseOf(database: Database, through: number): DatabaseBase {
+    return {
+      databaseId: database.id,
+      pageSize: database.pageSize,
+      file: database.checkpoint.index > 0 ? this.#options.fileOf(database) : undefined,
+      filePageCount: database.checkpoint.pageCount,
+      pages: database.pages.export(through),
+    };
+  }
+
+  #segmentsFor(slot: WorkerSlot): { segments?: readonly SegmentInfo[] } {
+    const { version, list } = this.#options.segments();
+    if (slot.segmentsVersion === version) return {};
+    slot.segmentsVersion = version;
+    return { segments: list };
+  }
+
+  #cancel(jobId: number): void {
+    const error = new NodeError("cancelled", "Query stopped: the caller gave up");
+    const at = this.#waiting.findIndex((read) => read.job.jobId === jobId);
+    if (at >= 0) {
+      const [read] = this.#waiting.splice(at, 1);
+      read?.settle(error);
+      return;
+    }
+    const running = this.#running.get(jobId);
+    if (running === undefined) return;
+    Atomics.store(running.slot.cancel, 0, jobId);
+    running.settle(error);
+  }
+
+  #startSlot(name: string): WorkerSlot {
+    const slot: WorkerSlot = new WorkerSlot(name, (cancel) =>
+      this.#options.start({
+        name,
+        cancel,
+        onMessage: (message) => this.#onMessage(slot, message),
+        onDied: (reason) => this.#lose(slot, reason),
+      }));
+    return slot;
+  }
+
+  #onMessage(slot: WorkerSlot, message: MessageFromWorker): void {
+    if (this.#stopped || slot.isLost) return;
+    switch (message.kind) {
+      case "ready":
+        return;
+      case "read_results":
+        this.#onReadResults(slot, message);
+        return;
+      case "write_results":
+        slot.finish();
+        this.#options.onWriteResults(message);
+        return;
+      case "job_done": {
+        const done = this.#jobs.get(message.jobId);
+        this.#jobs.delete(message.jobId);
+        done?.(message.outcome);
+        return;
+      }
+      case "fatal":
+        this.#options.onFatal(message.message);
+    }
+  }
+
+  #onReadResults(slot: WorkerSlot, message: ReadResults): void {
+    for (const { jobId, outcome } of message.results) {
+      const read = this.#running.get(jobId);
+      this.#running.delete(jobId);
+      read?.settle(outcome.ok ? outcome.value : fromErrorRecord(outcome.error));
+      slot.finishJob(jobId);
+    }
+    this.#dispatch();
+  }
+
+  #post(slot: WorkerSlot, message: MessageToWorker): void {
+    assert(!slot.isLost, () => `Worker ${slot.name} is lost`);
+    slot.worker.post(message);
+  }
+
+  /** Ends the worker and puts a new one in its place; what it ran fails, what it holds is opened again on demand. */
+  #lose(slot: WorkerSlot, reason: string): void {
+    if (this.#stopped || slot.isLost) return;
+    slot.isLost = true;
+    slot.worker.terminate();
+    this.replacedWorkerCount++;
+    this.#options.events.event("sql_worker_replaced", { worker: slot.name, reason });
+    const isWriter = slot === this.#writer;
+    if (isWriter) this.#writer = this.#startSlot(slot.name);
+    else this.#readers[this.#readers.indexOf(slot)] = this.#startSlot(slot.name);
+    const failed = (code: ErrorCode, text: string): NodeError => new NodeError(code, text);
+    const current = Atomics.load(slot.cancel, 1);
+    for (const [jobId, read] of this.#running) {
+      if (read.slot !== slot) continue;
+      this.#running.delete(jobId);
+      // Only the query that ran when the worker was lost is to blame; the others start over elsewhere.
+      if (jobId === current) {
+        read.settle(failed("engine_failed", `Query ended: the SQL worker ${reason} and was replaced`));
+      } else {
+        this.#waiting.unshift(read);
+      }
+    }
+    for (const jobId of slot.longJobs) {
+      const error = { code: "engine_failed" as const, message: `The SQL worker ${reason}`, details: {} };
+      this.#jobs.get(jobId)?.({ ok: false, error });
+      this.#jobs.delete(jobId);
+    }
+    if (isWriter) this.#options.onWriterLost();
+    this.#dispatch();
+  }
+}

@@ -1,0 +1,30 @@
+import { LIMITS } from "../base/limits.ts";
+
+/** The bounds of one session. Tests make them small; everyone else takes the defaults. */
+export interface SessionLimits {
+  readonly transactionBytesMax: number;
+  readonly walBytesMax: number;
+  readonly temporaryBytesMax: number;
+  readonly heapBytesMax: number;
+  readonly resultRowsMax: number;
+  readonly resultBytesMax: number;
+  readonly idempotencyAnswerBytesMax: number;
+  /** Infinity leaves it to the stack; see expression_depth.ts. */
+  readonly expressionDepthMax: number;
+  readonly cachedStatementCountMax: number;
+  /** SQLite's page cache, in KiB. */
+  readonly cacheKib: number;
+}
+
+export const DEFAULT_SESSION_LIMITS: SessionLimits = {
+  transactionBytesMax: LIMITS.transactionBytesMax,
+  walBytesMax: LIMITS.walBytesMax,
+  temporaryBytesMax: LIMITS.temporaryBytesMax,
+  heapBytesMax: LIMITS.engineHeapBytesMax,
+  resultRowsMax: LIMITS.resultRowsMax,
+  resultBytesMax: LIMITS.resultBytesMax,
+  idempotencyAnswerBytesMax: LIMITS.idempotencyAnswerBytesMax,
+  expressionDepthMax: LIMITS.expressionDepthMax,
+  cachedStatementCountMax: LIMITS.cachedStatementCountMax,
+  cacheKib: 8 * 1024,
+};

@@ -1,0 +1,49 @@
+/**
+ * Entry of a SQL worker thread and its composition root: real disk, clock and randomness. No logic; see worker_core.ts.
+ */
+import { DenoDisk } from "../host/deno_disk.ts";
+import { SystemClock } from "../host/system_clock.ts";
+import { SystemRandom } from "../host/system_random.ts";
+import type { MessageToWorker } from "./messages.ts";
+import { loadEngineModule } from "./wasm/load_engine.ts";
+import { WorkerCore } from "./worker_core.ts";
+
+/** First message to the thread. */
+export interface WorkerStart {
+  readonly dataFolder: string;
+  readonly cancel: Int32Array;
+}
+
+interface WorkerScope {
+  onmessage: ((event: MessageEvent) => void) | null;
+  postMessage(message: unknown, transfer: Transferable[]): void;
+}
+
+/** Serves messages one after another, in the order they come. */
+export function runSqlWorker(scope: WorkerScope): void {
+  let work: Promise<WorkerCore> | undefined;
+  scope.onmessage = (event: MessageEvent): void => {
+    if (work === undefined) {
+      work = start(scope, event.data as WorkerStart);
+      return;
+    }
+    const message = event.data as MessageToWorker;
+    work = work.then(async (core) => {
+      await core.handle(message);
+      return core;
+    });
+  };
+}
+
+async function start(scope: WorkerScope, { dataFolder, cancel }: WorkerStart): Promise<WorkerCore> {
+  const core = new WorkerCore({
+    module: await loadEngineModule(),
+    disk: new DenoDisk(dataFolder),
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+    cancel,
+    post: (message, transfer) => scope.postMessage(message, [...transfer]),
+  });
+  scope.postMessage({ kind: "ready" }, []);
+  return core;
+}

@@ -1,0 +1,254 @@
+import { toErrorRecord } from "../base/errors.ts";
+import type { DatabaseId } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Clock, Disk, Random } from "../base/ports.ts";
+import { SegmentReader } from "../log/segment_reader.ts";
+import { copyPages } from "../pages/checkpoint_file.ts";
+import { encodePages } from "../pages/entry_body.ts";
+import { LogPageSource } from "../pages/log_page_source.ts";
+import { checkDatabaseFile } from "./check_file.ts";
+import type {
+  CheckFileMessage,
+  CheckpointMessage,
+  DatabaseUpdate,
+  JobDone,
+  MessageFromWorker,
+  MessageToWorker,
+  Outcome,
+  ReadJob,
+  ReadMessage,
+  WriteMessage,
+  WriteResult,
+} from "./messages.ts";
+import { ReaderSession } from "./reader_session.ts";
+import type { EncodedFields } from "./values.ts";
+import type { EngineModule } from "./engine.ts";
+import { WriterSession } from "./writer_session.ts";
+
+export interface WorkerCoreOptions {
+  readonly module: EngineModule;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cancel: Int32Array;
+  readonly post: (message: MessageFromWorker, transfer: readonly ArrayBuffer[]) => void;
+}
+
+interface OpenReader {
+  readonly source: LogPageSource;
+  session: ReaderSession | undefined;
+}
+
+interface OpenWriter {
+  readonly source: LogPageSource;
+  readonly session: WriterSession;
+}
+
+/** Results gathered before they are sent: a query behind a slow one is not held back by more than this. */
+const RESULTS_HELD_MS = 2;
+
+/**
+ * What a SQL worker does, apart from being a thread: follows the page indexes of its databases, runs queries at views
+ * and write batches at the tip, copies checkpoints. Every message is served to its end before the next.
+ */
+export class WorkerCore {
+  readonly #options: WorkerCoreOptions;
+  readonly #segments: SegmentReader;
+  readonly #readers = new Map<DatabaseId, OpenReader>();
+  readonly #writers = new Map<DatabaseId, OpenWriter>();
+  /** Asked by the sessions while they run: is the job that runs now the one that must stop? */
+  readonly #cancel = {
+    isCancelled: (): boolean => {
+      const stop = Atomics.load(this.#options.cancel, 0);
+      return stop !== 0 && stop === Atomics.load(this.#options.cancel, 1);
+    },
+  };
+
+  constructor(options: WorkerCoreOptions) {
+    this.#options = options;
+    this.#segments = new SegmentReader(options.disk, []);
+  }
+
+  handle(message: MessageToWorker): void | Promise<void> {
+    if ("segments" in message && message.segments !== undefined) this.#segments.update(message.segments);
+    switch (message.kind) {
+      case "read":
+        return this.#read(message);
+      case "write":
+        return this.#write(message);
+      case "close":
+        return this.#close(message.databaseId);
+      case "checkpoint":
+        return this.#checkpoint(message);
+      case "check_file":
+        return this.#checkFile(message);
+    }
+  }
+
+  #post(message: MessageFromWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#options.post(message, transfer);
+  }
+
+  async #read(message: ReadMessage): Promise<void> {
+    for (const update of message.updates) this.#update(update);
+    let results: { jobId: number; outcome: Outcome<EncodedFields> }[] = [];
+    let heldSinceMs = this.#options.clock.nowMs();
+    const flush = (): void => {
+      if (results.length === 0) return;
+      this.#post({ kind: "read_results", results }, transferables(results));
+      results = [];
+    };
+    for (const job of message.jobs) {
+      Atomics.store(this.#options.cancel, 1, job.jobId);
+      results.push({ jobId: job.jobId, outcome: await this.#runRead(job) });
+      const nowMs = this.#options.clock.nowMs();
+      if (nowMs - heldSinceMs < RESULTS_HELD_MS) continue;
+      flush();
+      heldSinceMs = nowMs;
+    }
+    Atomics.store(this.#options.cancel, 1, 0);
+    flush();
+  }
+
+  async #runRead(job: ReadJob): Promise<Outcome<EncodedFields>> {
+    try {
+      const reader = this.#readers.get(job.databaseId);
+      if (reader === undefined) throw new Error(`Database ${job.databaseId} is not open in this worker`);
+      const session = reader.session ??= await this.#openReader(reader.source);
+      try {
+        const deadlineMs = this.#options.clock.nowMs() + job.runMsMax;
+        return { ok: true, value: session.query({ ...job, deadlineMs }).fields };
+      } finally {
+        if (session.isDead) reader.session = undefined;
+      }
+    } catch (error) {
+      return { ok: false, error: toErrorRecord(error) };
+    }
+  }
+
+  #openReader(source: LogPageSource): Promise<ReaderSession> {
+    return ReaderSession.open({ ...this.#options, source, cancel: this.#cancel });
+  }
+
+  #update(update: DatabaseUpdate): void {
+    let reader = this.#readers.get(update.databaseId);
+    if (update.base !== undefined) {
+      if (reader === undefined) {
+        const source = new LogPageSource(this.#options.disk, this.#segments, update.base);
+        reader = { source, session: undefined };
+        this.#readers.set(update.databaseId, reader);
+      } else {
+        reader.source.rebase(update.base);
+      }
+    }
+    for (const delta of update.deltas) reader?.source.add(delta, update.oldestView);
+  }
+
+  async #write(message: WriteMessage): Promise<void> {
+    const { databaseId, batchNumber, requests } = message;
+    try {
+      const writer = await this.#writerFor(message);
+      Atomics.store(this.#options.cancel, 1, batchNumber);
+      for (const delta of message.located) writer.source.add(delta, delta.index);
+      writer.session.pagesLocated(message.locatedBatch);
+      const batch = this.#runBatch(writer, message);
+      this.#post({ kind: "write_results", databaseId, batchNumber, ...batch }, batch.bodies.map(bufferOf));
+    } catch (error) {
+      this.#closeWriter(databaseId);
+      const failed: Outcome<WriteResult> = { ok: false, error: toErrorRecord(error) };
+      const results = requests.map(() => failed);
+      this.#post({ kind: "write_results", databaseId, batchNumber, results, bodies: [], diedAt: -1 });
+    } finally {
+      Atomics.store(this.#options.cancel, 1, 0);
+    }
+  }
+
+  #runBatch(writer: OpenWriter, message: WriteMessage): {
+    results: Outcome<WriteResult>[];
+    bodies: Uint8Array[];
+    diedAt?: number;
+  } {
+    const { clock } = this.#options;
+    const jobs = message.requests.map((request) => ({ ...request, runMsMax: message.runMsMax }));
+    const batch = writer.session.runBatch(jobs, message.batchNumber);
+    const results = batch.results.map((result): Outcome<WriteResult> =>
+      result.ok
+        ? { ok: true, value: { fields: result.fields, replayed: result.replayed } }
+        : { ok: false, error: result.error }
+    );
+    if (writer.session.isDead) {
+      this.#closeWriter(message.databaseId);
+      return { results, bodies: [], diedAt: batch.diedAt ?? -1 };
+    }
+    const bodies = batch.pages.length === 0 ? [] : encodePages(batch.pages, {
+      wallMs: clock.wallMs(),
+      databaseId: message.databaseId,
+      pageSize: writer.source.pageSize,
+      pageCount: batch.pageCount,
+      entryBytesMax: LIMITS.entryBytesMax,
+    });
+    return { results, bodies };
+  }
+
+  async #writerFor(message: WriteMessage): Promise<OpenWriter> {
+    if (message.base !== undefined) {
+      this.#closeWriter(message.databaseId);
+      const source = new LogPageSource(this.#options.disk, this.#segments, message.base);
+      const { pageSize } = message.base;
+      const session = await WriterSession.open({ ...this.#options, pageSize, source, cancel: this.#cancel });
+      this.#writers.set(message.databaseId, { source, session });
+    }
+    const writer = this.#writers.get(message.databaseId);
+    if (writer === undefined) throw new Error(`No writer session of database ${message.databaseId} is open`);
+    return writer;
+  }
+
+  #close(databaseId: DatabaseId): void {
+    this.#closeWriter(databaseId);
+    const reader = this.#readers.get(databaseId);
+    this.#readers.delete(databaseId);
+    reader?.session?.close();
+    reader?.source.close();
+  }
+
+  #closeWriter(databaseId: DatabaseId): void {
+    const writer = this.#writers.get(databaseId);
+    this.#writers.delete(databaseId);
+    writer?.session.close();
+    writer?.source.close();
+  }
+
+  async #checkFile({ jobId, file }: CheckFileMessage): Promise<void> {
+    let outcome: JobDone["outcome"];
+    try {
+      outcome = { ok: true, value: await checkDatabaseFile(file, this.#options) };
+    } catch (error) {
+      outcome = { ok: false, error: toErrorRecord(error) };
+    }
+    this.#post({ kind: "job_done", jobId, outcome });
+  }
+
+  async #checkpoint(message: CheckpointMessage): Promise<void> {
+    try {
+      await copyPages(this.#options.disk, this.#segments, message);
+      const { jobId, pageSize, pageCount } = message;
+      this.#post({ kind: "job_done", jobId, outcome: { ok: true, value: { pageSize, pageCount } } });
+    } catch (error) {
+      // A failed write or fsync of the .db file: what is in it is not known any more (promise 1).
+      this.#post({
+        kind: "fatal",
+        message: `Checkpoint of ${message.file} failed: ${toErrorRecord(error).message}`,
+      });
+    }
+  }
+}
+
+function transferables(results: readonly { readonly outcome: Outcome<EncodedFields> }[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { outcome } of results) if (outcome.ok) buffers.add(bufferOf(outcome.value.bytes));
+  return [...buffers];
+}
+
+function bufferOf(bytes: Uint8Array): ArrayBuffer {
+  return bytes.buffer as ArrayBuffer;
+}

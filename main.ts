@@ -1,0 +1,140 @@
+/**
+ * The program: command line in, one node out. The only place that knows both the core and the network; every other file gets
+ * what it needs handed in. As a SQL worker thread the same file is loaded again and only serves messages.
+ */
+import denoJson from "./deno.json" with { type: "json" };
+import { NodeError } from "./core/base/errors.ts";
+import type { NodeService } from "./core/node/service.ts";
+import { ConsoleEvents } from "./core/host/console_events.ts";
+import { DataDirLock } from "./core/host/data_dir_lock.ts";
+import { DenoDisk } from "./core/host/deno_disk.ts";
+import { sqlWorkerThreads } from "./core/host/sql_worker_thread.ts";
+import { SystemClock } from "./core/host/system_clock.ts";
+import { SystemRandom } from "./core/host/system_random.ts";
+import type { Node } from "./core/node/node.ts";
+import { openNode } from "./core/node/open_node.ts";
+import { runSqlWorker } from "./core/sql/worker.ts";
+import type { CommandContext } from "./net/cli/command_context.ts";
+import { runCommandLine } from "./net/cli/command_line.ts";
+import { runDemo } from "./net/cli/demo/demo.ts";
+import { denoContext } from "./net/cli/deno_context.ts";
+import { formatHostPort, type ServeOptions } from "./net/cli/serve_options.ts";
+import { createApp } from "./net/http/app.ts";
+import { errorResponse } from "./net/http/error_response.ts";
+import type { HttpHandler, HttpResponse } from "./net/http/http_message.ts";
+import { HttpMetrics } from "./net/http/metrics.ts";
+import { HttpServer } from "./net/http/server.ts";
+import { callOnce } from "./net/peer/call_once.ts";
+import { TcpTransport } from "./net/peer/tcp_transport.ts";
+
+const READERS_DEFAULT = Math.max(2, navigator.hardwareConcurrency - 1);
+const CHECKPOINT_BYTES_DEFAULT = 32 * 1024 * 1024;
+const DRAIN_MS = 5_000;
+
+/** Runs a node until a signal stops it; the result is the exit code. */
+async function serve(options: ServeOptions, { signal }: CommandContext): Promise<number> {
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const events = new ConsoleEvents(options.logLevel, options.logFormat);
+  const lock = DataDirLock.take(options.dataDirectory);
+  const disk = new DenoDisk(options.dataDirectory);
+  const ended = Promise.withResolvers<number>();
+  const onFatal = (error: Error): void => {
+    events.event("fatal", { reason: error.message });
+    // At once: nothing may be acknowledged any more, not even by work that is under way (promise 1).
+    Deno.exit(1);
+  };
+
+  const metrics = new HttpMetrics();
+  let app: HttpHandler = ({ path }) => Promise.resolve(path === "/livez" ? ALIVE : starting());
+  const { host: hostname, port } = options.http;
+  const server = new HttpServer({
+    hostname,
+    port,
+    clock,
+    events,
+    metrics,
+    handler: (request) => app(request),
+  });
+  const addresses = {
+    httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
+    raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
+  };
+  const secret = options.clusterSecret;
+  const node = await openNode({
+    disk,
+    clock,
+    random,
+    events,
+    addresses,
+    firstStart: options.start.kind === "join"
+      ? { kind: "join", raftAddresses: options.start.addresses }
+      : { kind: "bootstrap" },
+    openTransport: (identity, handler) => {
+      const transport = new TcpTransport({ identity, secret, clock, random, events, handler });
+      transport.listen(formatHostPort(options.raft));
+      return transport;
+    },
+    callOnce: (address, method, body, timeoutMs) =>
+      callOnce(address, method, body, { secret, timeoutMs, clock, random }),
+    startWorker: sqlWorkerThreads(import.meta.url, options.dataDirectory),
+    readerCount: options.readers ?? READERS_DEFAULT,
+    electionTimeoutMs: options.electionTimeoutMs,
+    heartbeatMs: options.heartbeatMs,
+    checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
+    createDatabases: options.createDatabases,
+    onFatal,
+  });
+  app = application(node, options, { clock, metrics, events });
+  events.event("started", {
+    version: denoJson.version,
+    url: `http://${addresses.httpAddress}`,
+    ...addresses,
+  });
+
+  const stop = (reason: string): void => {
+    events.event("stopping", { reason });
+    shutDown(server, node).then(() => ended.resolve(0), onFatal);
+  };
+  if (signal.aborted) stop(String(signal.reason));
+  signal.addEventListener("abort", () => stop(String(signal.reason)));
+  if (options.exitWithParent) onEndOfInput(() => stop("end of standard input"));
+  const code = await ended.promise;
+  lock.release();
+  events.event("stopped", {});
+  return code;
+}
+
+function application(
+  node: NodeService,
+  options: ServeOptions,
+  parts: { clock: SystemClock; metrics: HttpMetrics; events: ConsoleEvents },
+): HttpHandler {
+  const { token } = options;
+  return createApp(node, { ...parts, version: denoJson.version, ...(token === undefined ? {} : { token }) });
+}
+
+const ALIVE: HttpResponse = { status: 200, headers: ["content-type: text/plain"], body: ["ok\n"] };
+
+/** Until the log is read and the cluster is known. */
+function starting(): HttpResponse {
+  return errorResponse(new NodeError("no_leader", "The node is starting; try again"), "json");
+}
+
+async function shutDown(server: HttpServer, node: Node): Promise<void> {
+  await server.stop(DRAIN_MS);
+  await node.stop();
+}
+
+async function onEndOfInput(callback: () => void): Promise<void> {
+  const bytes = new Uint8Array(1024);
+  while (await Deno.stdin.read(bytes) !== null);
+  callback();
+}
+
+if ("WorkerGlobalScope" in globalThis) {
+  runSqlWorker(self as unknown as Parameters<typeof runSqlWorker>[0]);
+} else if (import.meta.main) {
+  const context = denoContext(import.meta.url, denoJson.version);
+  Deno.exit(await runCommandLine(Deno.args, { serve, demo: runDemo }, context));
+}

@@ -1,0 +1,170 @@
+/**
+ * Requests and answers of HTTP API version 1 as TypeScript types, as they look in JSON. `schemas.ts` and
+ * `answer_schemas.ts` say the same to validators and to OpenAPI; `contract_test.ts` holds them together.
+ */
+import type { ParameterJson, ValueJson } from "./json_values.ts";
+
+export type ReadLevelName = "linearizable" | "index" | "stale";
+export type RowShapeName = "arrays" | "objects";
+
+/** By position, or by name with or without the prefix `:`, `@`, `$`. */
+export type ParametersJson = ParameterJson[] | { [name: string]: ParameterJson };
+
+export interface StatementBody {
+  sql: string;
+  params?: ParametersJson | undefined;
+}
+
+/** `POST /v1/databases/{database}/query` */
+export interface QueryBody extends StatementBody {
+  /** Default `linearizable`. */
+  level?: ReadLevelName | undefined;
+  /** Level `index`, required there: serve at this index or later. */
+  index?: number | undefined;
+  /** Level `stale`: refuse when a leader was last heard longer ago. */
+  max_age_ms?: number | undefined;
+  /** Default `arrays`. */
+  rows?: RowShapeName | undefined;
+  /** For waiting and running together. */
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/databases/{database}/execute` */
+export interface ExecuteBody extends StatementBody {
+  rows?: RowShapeName | undefined;
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/databases/{database}/batch` */
+export interface BatchBody {
+  statements: StatementBody[];
+  rows?: RowShapeName | undefined;
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/databases` */
+export interface CreateDatabaseBody {
+  name: string;
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/cluster/members` */
+export interface AddMemberBody {
+  /** `HOST:PORT` of the peer listener. */
+  raft_address: string;
+  /** `HOST:PORT` of the HTTP listener. */
+  http_address: string;
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/cluster/transfer` */
+export interface TransferBody {
+  /** Member id; default: the member that has most of the log. */
+  to?: number | undefined;
+  timeout_ms?: number | undefined;
+}
+
+export type RowJson = ValueJson[] | { [column: string]: ValueJson };
+
+export interface QueryAnswerBody {
+  columns: string[];
+  /** Declared type of each column, null for expressions. */
+  types: (string | null)[];
+  rows: RowJson[];
+  /** The log index the rows were read at. */
+  index: number;
+  level: ReadLevelName;
+  /** How long ago the answering node heard a leader; 0 on the leader. */
+  age_ms: number;
+  time_ms: number;
+}
+
+/** What one statement did. Columns, types and rows are there when it returned rows (RETURNING). */
+export interface StatementResultBody {
+  changes: number;
+  last_insert_rowid: ValueJson;
+  columns?: string[] | undefined;
+  types?: (string | null)[] | undefined;
+  rows?: RowJson[] | undefined;
+}
+
+export interface ExecuteAnswerBody extends StatementResultBody {
+  index: number;
+  time_ms: number;
+  /** The idempotency key was known: this is the first answer, nothing was written now. */
+  replayed?: true | undefined;
+}
+
+export interface BatchAnswerBody {
+  results: StatementResultBody[];
+  index: number;
+  time_ms: number;
+  replayed?: true | undefined;
+}
+
+export interface DatabaseBody {
+  name: string;
+  id: number;
+  page_size: number;
+  pages: number;
+  bytes: number;
+  /** Log index of the newest published change. */
+  index: number;
+  /** Last index appended for it, committed or not. */
+  tip: number;
+  /** Everything up to here is in the `.db` file. */
+  checkpoint_index: number;
+}
+
+export interface DatabaseListBody {
+  databases: DatabaseBody[];
+}
+
+export interface CreateDatabaseAnswerBody {
+  name: string;
+  index: number;
+}
+
+export interface DropDatabaseAnswerBody {
+  index: number;
+}
+
+export interface RestoreAnswerBody {
+  index: number;
+  pages: number;
+  page_size: number;
+}
+
+export interface MemberBody {
+  id: number;
+  raft_address: string;
+  http_address: string;
+  role: "leader" | "voter" | "learner";
+  /** Last index known to be durable there; null when the answering node has not heard it. */
+  match_index: number | null;
+  /** Entries behind the leader's tip. */
+  lag: number | null;
+  last_contact_ms: number | null;
+}
+
+export interface ClusterBody {
+  cluster_id: string;
+  node_id: number;
+  role: "leader" | "follower" | "candidate" | "learner";
+  term: number;
+  leader_id: number | null;
+  leader_http_address: string | null;
+  tip: number;
+  commit_index: number;
+  /** A change of members is under way. */
+  changing: boolean;
+  members: MemberBody[];
+}
+
+export interface MemberIdBody {
+  id: number;
+}
+
+export interface TransferAnswerBody {
+  leader_id: number;
+}

@@ -1,0 +1,365 @@
+/** Every command with its arguments and options. */
+import type { OptionSpec } from "./option_spec.ts";
+
+export type CommandName = "serve" | "cluster" | "shell" | "status" | "load" | "demo";
+
+export interface CommandSpec {
+  readonly summary: string;
+  /** As commander reads them: `<required>`, `[optional]`. */
+  readonly args: readonly { readonly name: string; readonly help: string }[];
+  readonly options: readonly OptionSpec[];
+  /** Printed below the options of `--help`. */
+  readonly notes: string;
+}
+
+const MIB = 1024 * 1024;
+const DAY_MS = 86_400_000;
+
+const CONFIG: OptionSpec = {
+  kind: "text",
+  name: "config",
+  value: "FILE",
+  help: "JSON file with options by their names",
+};
+
+const TOKEN: readonly OptionSpec[] = [
+  {
+    kind: "text",
+    name: "token",
+    value: "TEXT",
+    help: "token of the HTTP API (visible in process lists: prefer a file)",
+  },
+  { kind: "text", name: "token-file", value: "FILE", help: "file that holds the token" },
+];
+
+const CLUSTER_SECRET: readonly OptionSpec[] = [
+  { kind: "text", name: "cluster-secret", value: "TEXT", help: "secret that nodes prove to each other" },
+  { kind: "text", name: "cluster-secret-file", value: "FILE", help: "file that holds the secret" },
+];
+
+/** What `serve` and `cluster` pass on to every node. */
+const NODE_TUNING: readonly OptionSpec[] = [
+  ...TOKEN,
+  ...CLUSTER_SECRET,
+  {
+    kind: "boolean",
+    name: "create-databases",
+    value: "true|false",
+    default: true,
+    help: "let the first write create its database",
+  },
+  {
+    kind: "integer",
+    name: "election-timeout-ms",
+    value: "MS",
+    default: 1_000,
+    min: 50,
+    max: 60_000,
+    help: "silence of the leader after which a node stands for election",
+  },
+  {
+    kind: "integer",
+    name: "heartbeat-ms",
+    value: "MS",
+    default: 100,
+    min: 5,
+    max: 10_000,
+    help: "pause between signs of life of the leader",
+  },
+  {
+    kind: "integer",
+    name: "readers",
+    value: "COUNT",
+    min: 1,
+    max: 256,
+    defaultText: "by the number of cores",
+    help: "worker threads for queries",
+  },
+  {
+    kind: "integer",
+    name: "checkpoint-bytes",
+    value: "BYTES",
+    min: MIB,
+    max: 1024 * 1024 * MIB,
+    defaultText: "chosen by the node",
+    help: "log size after which pages are copied into the .db files",
+  },
+  {
+    kind: "text",
+    name: "log-level",
+    value: "LEVEL",
+    default: "info",
+    choices: ["debug", "info", "warn", "error"],
+    help: "least level that is logged",
+  },
+  {
+    kind: "text",
+    name: "log-format",
+    value: "FORMAT",
+    default: "text",
+    choices: ["text", "json"],
+    help: "form of log lines",
+  },
+];
+
+const CONNECTION: readonly OptionSpec[] = [
+  ...TOKEN,
+  {
+    kind: "integer",
+    name: "timeout-ms",
+    value: "MS",
+    default: 30_000,
+    min: 1,
+    max: DAY_MS,
+    help: "time for one request with all its retries",
+  },
+];
+
+const URL_OPTION: OptionSpec = {
+  kind: "text",
+  name: "url",
+  value: "URL",
+  default: "http://127.0.0.1:4001",
+  help: "a node, or several with commas; the same as the argument",
+};
+
+const SERVE: CommandSpec = {
+  summary: "run one node",
+  args: [],
+  options: [
+    { kind: "text", name: "data", value: "DIR", help: "folder of this node's data (required)" },
+    {
+      kind: "text",
+      name: "http",
+      value: "HOST:PORT",
+      default: "127.0.0.1:4001",
+      help: "where clients connect",
+    },
+    {
+      kind: "text",
+      name: "raft",
+      value: "HOST:PORT",
+      default: "127.0.0.1:7001",
+      help: "where other nodes connect",
+    },
+    {
+      kind: "text",
+      name: "advertise-http",
+      value: "HOST:PORT",
+      defaultText: "same as --http",
+      help: "where clients reach --http from elsewhere",
+    },
+    {
+      kind: "text",
+      name: "advertise-raft",
+      value: "HOST:PORT",
+      defaultText: "same as --raft",
+      help: "where other nodes reach --raft from elsewhere",
+    },
+    {
+      kind: "boolean",
+      name: "bootstrap",
+      value: "true|false",
+      default: false,
+      help: "found a new cluster of this one node",
+    },
+    {
+      kind: "list",
+      name: "join",
+      value: "HOST:PORT",
+      help: "join the cluster that has a node at this --raft address; repeatable",
+    },
+    ...NODE_TUNING,
+    {
+      kind: "boolean",
+      name: "exit-with-parent",
+      value: "true|false",
+      default: false,
+      help: "stop when standard input ends",
+    },
+    CONFIG,
+  ],
+  notes:
+    `A node whose folder has data goes on with it and needs neither --bootstrap nor --join. With neither of them an
+empty folder becomes a cluster of one node. Listening on an address other than 127.0.0.1, localhost or ::1 needs a
+token for --http and a cluster secret for --raft. Ctrl-C and SIGTERM stop the node cleanly (exit code 0).`,
+};
+
+const CLUSTER: CommandSpec = {
+  summary: "run a development cluster on this machine, each node a process of its own",
+  args: [],
+  options: [
+    {
+      kind: "text",
+      name: "data",
+      value: "DIR",
+      help: "folder with one folder for each node below it (required)",
+    },
+    { kind: "integer", name: "nodes", value: "COUNT", default: 3, min: 1, max: 9, help: "number of nodes" },
+    {
+      kind: "integer",
+      name: "http-port",
+      value: "PORT",
+      default: 4_001,
+      min: 1,
+      max: 65_535,
+      help: "HTTP port of the first node",
+    },
+    {
+      kind: "integer",
+      name: "raft-port",
+      value: "PORT",
+      default: 7_001,
+      min: 1,
+      max: 65_535,
+      help: "port of the first node for other nodes",
+    },
+    {
+      kind: "boolean",
+      name: "restart",
+      value: "true|false",
+      default: false,
+      help: "start a node again that ended by itself",
+    },
+    ...NODE_TUNING,
+    CONFIG,
+  ],
+  notes:
+    `Node i listens on HTTP port PORT + i, counted from 0: with --nodes 3 the URLs are http://127.0.0.1:4001, :4002 and
+:4003 (folders node-1, node-2, node-3). Started again on the same folder it continues with the data there. When a
+leader serves and all nodes are ready, one line "ready URL URL URL" is printed. The process id of each node is printed,
+so that one can be killed to see what happens; it is reported, and started again only with --restart. Ctrl-C and
+SIGTERM stop all nodes cleanly (exit code 0); the nodes also stop when this process dies.`,
+};
+
+const SHELL: CommandSpec = {
+  summary: "run SQL, interactively or from standard input",
+  args: [{ name: "[url]", help: "a node, or several with commas (default http://127.0.0.1:4001)" }],
+  options: [
+    { kind: "text", name: "command", short: "c", value: "SQL", help: "run this and end" },
+    { kind: "text", name: "database", value: "NAME", default: "main", help: "database to work on" },
+    {
+      kind: "text",
+      name: "mode",
+      value: "MODE",
+      default: "table",
+      choices: ["table", "csv", "json", "line", "list"],
+      help: "form of results",
+    },
+    {
+      kind: "text",
+      name: "level",
+      value: "LEVEL",
+      default: "linearizable",
+      choices: ["linearizable", "index", "stale"],
+      help: "level of reads",
+    },
+    {
+      kind: "text",
+      name: "history",
+      value: "FILE",
+      defaultText: "walraft/history in the cache folder of the user",
+      help: "file of the lines typed before",
+    },
+    URL_OPTION,
+    ...CONNECTION,
+    CONFIG,
+  ],
+  notes:
+    `Type .help in the shell for its commands. BEGIN … COMMIT gathers statements and sends them as one transaction.
+With -c or piped input the first failing statement ends the shell with exit code 1.`,
+};
+
+const STATUS: CommandSpec = {
+  summary: "show members and databases of a cluster",
+  args: [{ name: "[url]", help: "a node, or several with commas (default http://127.0.0.1:4001)" }],
+  options: [URL_OPTION, ...CONNECTION, CONFIG],
+  notes: "Exit code 1 when no node answers or no leader is known.",
+};
+
+const LOAD: CommandSpec = {
+  summary: "load a SQLite database file or a SQL script",
+  args: [
+    { name: "<url>", help: "a node, or several with commas" },
+    { name: "<database>", help: "name of the database" },
+    { name: "<file>", help: "SQLite database, or SQL script (told apart by content)" },
+  ],
+  options: [
+    ...CONNECTION.filter((option) => option.name !== "timeout-ms"),
+    {
+      kind: "integer",
+      name: "timeout-ms",
+      value: "MS",
+      default: 600_000,
+      min: 1,
+      max: DAY_MS,
+      help: "time for one upload or one batch",
+    },
+    {
+      kind: "integer",
+      name: "batch-statements",
+      value: "COUNT",
+      default: 1_000,
+      min: 1,
+      max: 100_000,
+      help: "statements of one batch",
+    },
+    CONFIG,
+  ],
+  notes:
+    `A database file replaces the database in one atomic step. A script for a database that does not exist or has no
+tables is run here in a private native SQLite file, which is then uploaded in one atomic step. For a database with
+tables the script is sent in batches, each of which is atomic: BEGIN, COMMIT, END, SAVEPOINT and RELEASE are dropped,
+ROLLBACK is refused, PRAGMA foreign_keys is skipped, and each batch checks foreign keys at its end
+(PRAGMA defer_foreign_keys). When a batch fails, the batches before it stay, and the line is named.`,
+};
+
+const DEMO: CommandSpec = {
+  summary: "start three nodes, load real data, show writes, reads and the loss of a leader",
+  args: [],
+  options: [
+    {
+      kind: "text",
+      name: "data",
+      value: "DIR",
+      defaultText: "a new temporary folder",
+      help: "folder of the nodes' data",
+    },
+    {
+      kind: "integer",
+      name: "http-port",
+      value: "PORT",
+      default: 4_001,
+      min: 1,
+      max: 65_535,
+      help: "HTTP port of the first node",
+    },
+    {
+      kind: "integer",
+      name: "raft-port",
+      value: "PORT",
+      default: 7_001,
+      min: 1,
+      max: 65_535,
+      help: "port of the first node for other nodes",
+    },
+    {
+      kind: "boolean",
+      name: "stay",
+      value: "true|false",
+      default: true,
+      help: "keep the cluster running afterwards",
+    },
+    CONFIG,
+  ],
+  notes: "Ctrl-C ends the demonstration and its nodes.",
+};
+
+export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
+  serve: SERVE,
+  cluster: CLUSTER,
+  shell: SHELL,
+  status: STATUS,
+  load: LOAD,
+  demo: DEMO,
+};

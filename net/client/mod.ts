@@ -1,0 +1,19 @@
+/**
+ * Typed client of walraft, a distributed SQLite. It needs `fetch`, `AbortSignal` and `TextDecoder`, and nothing else:
+ * it runs in Deno, Node 20 and later, and browsers.
+ *
+ * @module
+ */
+export { Client, type ClientOptions, connect } from "./client.ts";
+export { Database, type RestoreSource } from "./database.ts";
+export { Sql, sql, type SqlTag, type SqlTagValue } from "./sql_tag.ts";
+export {
+  type ClientErrorCode,
+  isWalraftError,
+  WalraftError,
+  type WalraftErrorCode,
+  type WalraftErrorFields,
+} from "./walraft_error.ts";
+export type { ClusterInfo, DatabaseInfo, MemberInfo, NewMember } from "./cluster_types.ts";
+export type * from "./row_types.ts";
+export type { ErrorCode, ErrorDetails, Retry } from "../../core/base/errors.ts";

@@ -1,0 +1,199 @@
+import type { Clock } from "../../core/base/ports.ts";
+import type { Milliseconds } from "../../core/base/ids.ts";
+
+/** What a connection needs of a socket: `Deno.TcpConn` and `Deno.TlsConn` have it. */
+export interface ByteStream {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * What a connection is doing, which decides what an expired deadline means: `head` and `body` interrupt the read, so
+ * that an answer can still be sent; the others close the socket.
+ */
+export type Phase = "idle" | "head" | "body" | "handling" | "writing" | "lingering";
+
+/** The client did not send in time. */
+export class ReadExpired extends Error {}
+
+const INITIAL_BUFFER_BYTES = 8 * 1024;
+
+/**
+ * Socket, read buffer and deadline of one connection. At most one read is under way; reads never reject: a broken
+ * socket is an ended one. The deadline is a number that the server's sweep compares, not a timer.
+ */
+export class ConnectionIo {
+  readonly #stream: ByteStream;
+  readonly #clock: Clock;
+  readonly #bufferBytesMax: number;
+  readonly #writeMsMax: Milliseconds;
+  #bytes = new Uint8Array(INITIAL_BUFFER_BYTES);
+  #reading: Promise<void> | undefined;
+  #interrupt: ((reason: Error) => void) | undefined;
+  #isClosed = false;
+  #phase: Phase = "idle";
+  #deadlineMs = Infinity;
+
+  /** Unconsumed bytes are `bytes` from `start` to `end`. */
+  start = 0;
+  end = 0;
+  /** The client has sent everything it will send, or is gone. */
+  hasEnded = false;
+  /** Called once when `hasEnded` becomes true. */
+  onEnded: (() => void) | undefined;
+
+  constructor(stream: ByteStream, clock: Clock, bufferBytesMax: number, writeMsMax: Milliseconds) {
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#bufferBytesMax = bufferBytesMax;
+    this.#writeMsMax = writeMsMax;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** @param limitMs how long the phase may last; Infinity where another part keeps the time */
+  enter(phase: Phase, limitMs: Milliseconds): void {
+    this.#phase = phase;
+    this.#deadlineMs = limitMs === Infinity ? Infinity : this.#clock.nowMs() + limitMs;
+  }
+
+  /** Called by the server's sweep. */
+  expire(nowMs: Milliseconds): void {
+    if (nowMs < this.#deadlineMs) return;
+    this.#deadlineMs = Infinity;
+    if (this.#phase === "head" || this.#phase === "body") {
+      this.#interrupt?.(new ReadExpired(`The ${this.#phase} did not arrive in time`));
+    } else {
+      this.close();
+    }
+  }
+
+  /**
+   * Waits for more bytes in the buffer, or for the end; compacts and grows the buffer as needed, so earlier views
+   * are invalid afterwards. Rejects with ReadExpired.
+   */
+  async fill(): Promise<void> {
+    if (this.hasEnded) return;
+    if (this.#reading === undefined) {
+      this.#makeRoom();
+      this.#reading = this.#readIntoBuffer();
+    }
+    await this.#interruptible(this.#reading);
+  }
+
+  /** Starts a read into the free end of the buffer, if there is one, and moves nothing: notices a client that leaves. */
+  readAhead(): void {
+    if (this.hasEnded || this.#reading !== undefined || this.end === this.#bytes.length) return;
+    this.#reading = this.#readIntoBuffer();
+  }
+
+  /** Reads past the buffer, which must be empty. 0 at the end. Rejects with ReadExpired. */
+  async readDirect(into: Uint8Array): Promise<number> {
+    if (this.hasEnded) return 0;
+    let count = 0;
+    this.#reading = this.#readOnce(into).then((bytes) => {
+      count = bytes;
+    });
+    await this.#interruptible(this.#reading);
+    return count;
+  }
+
+  /** Writes all bytes; each step must make progress within the write deadline. Rejects when the client is gone. */
+  async write(bytes: Uint8Array): Promise<void> {
+    let offset = 0;
+    while (offset < bytes.length) {
+      this.enter("writing", this.#writeMsMax);
+      offset += await this.#stream.write(offset === 0 ? bytes : bytes.subarray(offset));
+    }
+  }
+
+  /**
+   * Ends a connection whose client may still be sending: an immediate close would make the kernel reset it, and the
+   * client could lose the answer. Reads and drops a bounded number of bytes until the client closes, or `limitMs`.
+   */
+  async linger(limitMs: Milliseconds, bytesMax: number): Promise<void> {
+    this.enter("lingering", limitMs);
+    try {
+      await this.#stream.closeWrite();
+      await this.#reading;
+      const scratch = new Uint8Array(4096);
+      for (let dropped = 0; dropped < bytesMax && !this.hasEnded && !this.#isClosed;) {
+        dropped += await this.#readOnce(scratch);
+      }
+    } catch {
+      // Gone already.
+    }
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      this.#stream.close();
+    } catch {
+      // A socket the kernel has closed before.
+    }
+    this.#end();
+  }
+
+  async #interruptible(work: Promise<void>): Promise<void> {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#interrupt = reject;
+        work.then(resolve, reject);
+      });
+    } finally {
+      this.#interrupt = undefined;
+    }
+  }
+
+  async #readIntoBuffer(): Promise<void> {
+    this.end += await this.#readOnce(this.#bytes.subarray(this.end));
+  }
+
+  async #readOnce(into: Uint8Array): Promise<number> {
+    let count: number | null;
+    try {
+      count = await this.#stream.read(into);
+    } catch {
+      count = null;
+    }
+    this.#reading = undefined;
+    if (count !== null) return count;
+    this.#end();
+    return 0;
+  }
+
+  #end(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.onEnded?.();
+  }
+
+  #makeRoom(): void {
+    if (this.start === this.end) {
+      this.start = this.end = 0;
+    } else if (this.end === this.#bytes.length && this.start > 0) {
+      this.#bytes.copyWithin(0, this.start, this.end);
+      this.end -= this.start;
+      this.start = 0;
+    }
+    if (this.end < this.#bytes.length) return;
+    const grown = new Uint8Array(Math.min(this.#bytes.length * 2, this.#bufferBytesMax));
+    grown.set(this.#bytes.subarray(0, this.end));
+    this.#bytes = grown;
+  }
+}

@@ -1,0 +1,239 @@
+/** Nodes as real processes on loopback, each with a data folder of its own. */
+import { fail } from "node:assert/strict";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const CONDITION_MS_MAX = 60_000;
+
+export interface JsonAnswer {
+  readonly status: number;
+  // deno-lint-ignore no-explicit-any -- answers of a foreign process, looked at field by field in tests
+  readonly body: any;
+}
+
+/** One `walraft serve`. Ports are chosen once and kept over restarts. */
+export class NodeProcess {
+  readonly name: string;
+  readonly dataFolder: string;
+  readonly httpPort: number;
+  readonly raftPort: number;
+  /** Address announced to peers when it differs from where it listens: a proxy, for example. */
+  announcedRaftPort: number | undefined;
+  readonly #firstStart: readonly string[];
+  readonly #extra: readonly string[];
+  #child: Deno.ChildProcess | undefined;
+  #output: Promise<string> = Promise.resolve("");
+
+  constructor(name: string, dataFolder: string, firstStart: readonly string[], extra: readonly string[]) {
+    this.name = name;
+    this.dataFolder = dataFolder;
+    this.#firstStart = firstStart;
+    this.#extra = extra;
+    this.httpPort = freePort();
+    this.raftPort = freePort();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.httpPort}`;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined;
+  }
+
+  get processId(): number {
+    return this.#child?.pid ?? fail(`${this.name} does not run`);
+  }
+
+  start(): void {
+    const announced = this.announcedRaftPort === undefined
+      ? []
+      : ["--advertise-raft", `127.0.0.1:${this.announcedRaftPort}`];
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        MAIN,
+        "serve",
+        "--data",
+        this.dataFolder,
+        "--http",
+        `127.0.0.1:${this.httpPort}`,
+        "--raft",
+        `127.0.0.1:${this.raftPort}`,
+        ...announced,
+        ...this.#firstStart,
+        ...this.#extra,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.#output = new Response(child.stderr).text();
+  }
+
+  /** kill -9, and waits until the process is gone. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Exit code and what it printed, once it has ended by itself. */
+  async ended(): Promise<{ code: number; output: string }> {
+    const child = this.#child ?? fail(`${this.name} does not run`);
+    const { code } = await child.status;
+    this.#child = undefined;
+    return { code, output: await this.#output };
+  }
+
+  async #end(signal: Deno.Signal): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.kill(signal);
+    await child.status;
+    this.#child = undefined;
+    await this.#output;
+  }
+
+  async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: HeadersInit = {},
+  ): Promise<JsonAnswer> {
+    const raw = body instanceof Uint8Array;
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: { ...(body === undefined || raw ? {} : { "content-type": "application/json" }), ...headers },
+      ...(body === undefined ? {} : { body: raw ? body as BodyInit : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text.startsWith("{") ? JSON.parse(text) : text };
+  }
+
+  execute(sql: string, params: unknown = [], headers: HeadersInit = {}): Promise<JsonAnswer> {
+    return this.request("POST", "/v1/databases/main/execute", { sql, params }, headers);
+  }
+
+  query(sql: string, options: Record<string, unknown> = {}): Promise<JsonAnswer> {
+    return this.request("POST", "/v1/databases/main/query", { sql, ...options });
+  }
+
+  async backup(database = "main"): Promise<Uint8Array> {
+    const response = await fetch(`${this.url}/v1/databases/${database}/backup`);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (response.status !== 200) fail(`backup from ${this.name}: ${new TextDecoder().decode(bytes)}`);
+    return bytes;
+  }
+}
+
+export class ProcessCluster {
+  readonly folder: string;
+  readonly nodes: NodeProcess[] = [];
+  readonly #extra: readonly string[];
+
+  constructor(folder: string, extra: readonly string[]) {
+    this.folder = folder;
+    this.#extra = extra;
+  }
+
+  /** Starts `size` nodes and waits until all are voters and ready. */
+  static async start(size: number, extra: readonly string[] = []): Promise<ProcessCluster> {
+    const cluster = new ProcessCluster(await Deno.makeTempDir({ prefix: "walraft-test-" }), extra);
+    for (let i = 0; i < size; i++) cluster.addNode();
+    for (const node of cluster.nodes) node.start();
+    await cluster.ready();
+    return cluster;
+  }
+
+  /** A further node; it is not started. */
+  addNode(): NodeProcess {
+    const [first] = this.nodes;
+    const firstStart = first === undefined ? ["--bootstrap"] : ["--join", `127.0.0.1:${first.raftPort}`];
+    const name = `node-${this.nodes.length + 1}`;
+    const node = new NodeProcess(name, `${this.folder}/${name}`, firstStart, this.#extra);
+    this.nodes.push(node);
+    return node;
+  }
+
+  get running(): NodeProcess[] {
+    return this.nodes.filter((node) => node.isRunning);
+  }
+
+  async ready(): Promise<void> {
+    await eventually("all running nodes are ready voters", async () => {
+      for (const node of this.running) {
+        const { status } = await node.request("GET", "/readyz");
+        if (status !== 200) return false;
+      }
+      const [any] = this.running;
+      const { body } = await any!.request("GET", "/v1/cluster");
+      const voters = body.members.filter((member: { role: string }) => member.role !== "learner");
+      return voters.length >= this.running.length && body.leader_id !== undefined && body.leader_id !== null;
+    });
+  }
+
+  /** The running node that leads, as a majority sees it. */
+  async leader(): Promise<NodeProcess> {
+    let found: NodeProcess | undefined;
+    await eventually("somebody leads", async () => {
+      for (const node of this.running) {
+        const { body } = await node.request("GET", "/v1/cluster");
+        if (body.role === "leader") {
+          found = node;
+          return true;
+        }
+      }
+      return false;
+    });
+    return found ?? fail("no leader");
+  }
+
+  async followers(): Promise<NodeProcess[]> {
+    const leader = await this.leader();
+    return this.running.filter((node) => node !== leader);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) {
+      node.resume();
+      await node.kill();
+    }
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** Waits for a condition; a request that fails counts as "not yet". */
+export async function eventually(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const untilMs = performance.now() + CONDITION_MS_MAX;
+  let last: unknown;
+  while (performance.now() < untilMs) {
+    try {
+      if (await condition()) return;
+      last = "not yet";
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  fail(`Gave up waiting until ${what}: ${String(last)}`);
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}

@@ -4,7 +4,7 @@
  */
 import denoJson from "./deno.json" with { type: "json" };
 import { NodeError } from "./core/base/errors.ts";
-import type { NodeService } from "./core/node/service.ts";
+import type { NewMember, NodeService } from "./core/node/service.ts";
 import { ConsoleEvents } from "./core/host/console_events.ts";
 import { DataDirLock } from "./core/host/data_dir_lock.ts";
 import { DenoDisk } from "./core/host/deno_disk.ts";
@@ -12,7 +12,7 @@ import { sqlWorkerThreads } from "./core/host/sql_worker_thread.ts";
 import { SystemClock } from "./core/host/system_clock.ts";
 import { SystemRandom } from "./core/host/system_random.ts";
 import type { Node } from "./core/node/node.ts";
-import { openNode } from "./core/node/open_node.ts";
+import { openNode, type OpenNodeOptions } from "./core/node/open_node.ts";
 import { runSqlWorker } from "./core/sql/worker.ts";
 import type { CommandContext } from "./net/cli/command_context.ts";
 import { runCommandLine } from "./net/cli/command_line.ts";
@@ -34,17 +34,8 @@ const DRAIN_MS = 5_000;
 /** Runs a node until a signal stops it; the result is the exit code. */
 async function serve(options: ServeOptions, { signal }: CommandContext): Promise<number> {
   const clock = new SystemClock();
-  const random = new SystemRandom();
   const events = new ConsoleEvents(options.logLevel, options.logFormat);
   const lock = DataDirLock.take(options.dataDirectory);
-  const disk = new DenoDisk(options.dataDirectory);
-  const ended = Promise.withResolvers<number>();
-  const onFatal = (error: Error): void => {
-    events.event("fatal", { reason: error.message });
-    // At once: nothing may be acknowledged any more, not even by work that is under way (promise 1).
-    Deno.exit(1);
-  };
-
   const metrics = new HttpMetrics();
   let app: HttpHandler = ({ path }) => Promise.resolve(path === "/livez" ? ALIVE : starting());
   const { host: hostname, port } = options.http;
@@ -56,19 +47,58 @@ async function serve(options: ServeOptions, { signal }: CommandContext): Promise
     metrics,
     handler: (request) => app(request),
   });
-  const addresses = {
+  const addresses: NewMember = {
     httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
     raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
   };
+  const node = await openNode(nodeOptions(options, addresses, clock, events));
+  app = application(node, options, { clock, metrics, events });
+  events.event("started", {
+    version: denoJson.version,
+    url: `http://${addresses.httpAddress}`,
+    raft: addresses.raftAddress,
+    data: options.dataDirectory,
+  });
+
+  const ended = Promise.withResolvers<void>();
+  const stop = (reason: string): void => {
+    events.event("stopping", { reason });
+    shutDown(server, node).then(ended.resolve, fatal(events));
+  };
+  if (signal.aborted) stop(String(signal.reason));
+  signal.addEventListener("abort", () => stop(String(signal.reason)));
+  if (options.exitWithParent) onEndOfInput(() => stop("end of standard input"));
+  await ended.promise;
+  lock.release();
+  events.event("stopped", {});
+  return 0;
+}
+
+/** At once: nothing may be acknowledged any more, not even by work that is under way (promise 1). */
+function fatal(events: ConsoleEvents): (error: Error) => void {
+  return (error) => {
+    events.event("fatal", { reason: error.message });
+    Deno.exit(1);
+  };
+}
+
+function nodeOptions(
+  options: ServeOptions,
+  addresses: NewMember,
+  clock: SystemClock,
+  events: ConsoleEvents,
+): OpenNodeOptions {
+  const random = new SystemRandom();
   const secret = options.clusterSecret;
-  const node = await openNode({
-    disk,
+  const { start } = options;
+  return {
+    disk: new DenoDisk(options.dataDirectory),
     clock,
     random,
     events,
     addresses,
-    firstStart: options.start.kind === "join"
-      ? { kind: "join", raftAddresses: options.start.addresses }
+    firstStart: start.kind === "join"
+      ? { kind: "join", raftAddresses: start.addresses }
       : { kind: "bootstrap" },
     openTransport: (identity, handler) => {
       const transport = new TcpTransport({ identity, secret, clock, random, events, handler });
@@ -83,26 +113,8 @@ async function serve(options: ServeOptions, { signal }: CommandContext): Promise
     heartbeatMs: options.heartbeatMs,
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
     createDatabases: options.createDatabases,
-    onFatal,
-  });
-  app = application(node, options, { clock, metrics, events });
-  events.event("started", {
-    version: denoJson.version,
-    url: `http://${addresses.httpAddress}`,
-    ...addresses,
-  });
-
-  const stop = (reason: string): void => {
-    events.event("stopping", { reason });
-    shutDown(server, node).then(() => ended.resolve(0), onFatal);
+    onFatal: fatal(events),
   };
-  if (signal.aborted) stop(String(signal.reason));
-  signal.addEventListener("abort", () => stop(String(signal.reason)));
-  if (options.exitWithParent) onEndOfInput(() => stop("end of standard input"));
-  const code = await ended.promise;
-  lock.release();
-  events.event("stopped", {});
-  return code;
 }
 
 function application(

@@ -14,7 +14,7 @@ export const HARD_STATE_PATH = "raft/state";
 /** "wRst", read as a little-endian number. */
 const MAGIC = 0x7473_5277;
 const VERSION = 1;
-const CHECKED_OFFSET = 12;
+const CHECKSUM_OFFSET = 8;
 /** Room for thousands of members; a file larger than this is not ours. */
 const MEMBERSHIP_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -93,7 +93,7 @@ export function encodeState({ hardState, base }: DurableState): Uint8Array {
   writer.u64(base?.index ?? 0).u64(base?.term ?? 0).u32(base?.hash ?? 0);
   writer.bytesWithLength(base?.membership ?? new Uint8Array(0));
   const bytes = writer.finish();
-  writer.patchU32(8, crc32(bytes.subarray(CHECKED_OFFSET)));
+  writer.patchU32(CHECKSUM_OFFSET, checksumOf(bytes));
   return bytes;
 }
 
@@ -104,7 +104,7 @@ export function decodeState(bytes: Uint8Array): DurableState {
     if (reader.u32("magic") !== MAGIC) throw fileDamaged(HARD_STATE_PATH, "it does not begin as it should");
     const version = reader.u16("version");
     reader.u16("flags");
-    if (reader.u32("checksum") !== crc32(bytes.subarray(CHECKED_OFFSET))) {
+    if (reader.u32("checksum") !== checksumOf(bytes)) {
       throw fileDamaged(HARD_STATE_PATH, "its checksum is wrong");
     }
     if (version !== VERSION) {
@@ -125,4 +125,9 @@ export function decodeState(bytes: Uint8Array): DurableState {
     if (error instanceof ByteReadError) throw fileDamaged(HARD_STATE_PATH, error.message);
     throw error;
   }
+}
+
+/** Over everything but the checksum itself. */
+function checksumOf(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(CHECKSUM_OFFSET + 4), crc32(bytes.subarray(0, CHECKSUM_OFFSET)));
 }

@@ -81,8 +81,6 @@ Deno.test("decodeState() takes no flipped bit and no shortened file for a state"
   for (let at = 0; at < bytes.length; at++) {
     const flipped = bytes.slice();
     flipped[at] = (flipped[at] as number) ^ (1 << at % 8);
-    // The version has a check of its own; flags are not used.
-    if (at >= 4 && at < 8) continue;
     assert.throws(() => decodeState(flipped), DamageError);
     assert.throws(() => decodeState(bytes.slice(0, at)), DamageError);
   }

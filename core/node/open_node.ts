@@ -104,16 +104,16 @@ function connect(
   identity: NodeIdentity,
   parts: { raft: Raft; log: Log; hardState: HardStateFile; store: PageStore },
 ): Node {
-  let node: Node | undefined;
+  const opened: { node?: Node } = {};
   const transport = options.openTransport(identity, {
-    onMessage: (message) => node?.onMessage(message),
+    onMessage: (message) => opened.node?.onMessage(message),
     onCall: (from, method, body) =>
-      node?.onCall(from, method, body) ??
+      opened.node?.onCall(from, method, body) ??
         Promise.reject(new NodeError("no_leader", "The node is starting; try again")),
-    onUnreachable: (peer) => node?.onUnreachable(peer),
-    onDisconnected: (peer) => node?.onDisconnected(peer),
+    onUnreachable: (peer) => opened.node?.onUnreachable(peer),
+    onDisconnected: (peer) => opened.node?.onDisconnected(peer),
   });
-  node = new Node({
+  const node = new Node({
     ...options,
     ...parts,
     transport,
@@ -122,6 +122,7 @@ function connect(
     tickMs: options.heartbeatMs,
     knownPeers: identity.peers,
   });
+  opened.node = node;
   node.start();
   return node;
 }

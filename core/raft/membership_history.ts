@@ -63,8 +63,10 @@ export class MembershipHistory {
 
   committed(commitIndex: LogIndex): void {
     if (this.#unsearched !== undefined) {
-      if (commitIndex < this.#unsearched.to) return;
-      this.#unsearched = undefined;
+      const { to } = this.#unsearched;
+      // What is committed may be compacted any time; each entry in the rest names the membership before it.
+      this.#unsearched = commitIndex < to ? { from: commitIndex + 1, to } : undefined;
+      if (this.#unsearched !== undefined) return;
     }
     let obsolete = 0;
     while (obsolete + 1 < this.#eras.length && this.#eras[obsolete + 1]!.index <= commitIndex) obsolete++;

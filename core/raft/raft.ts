@@ -50,6 +50,19 @@ export class Raft {
     this.#term = this.#state.term;
   }
 
+  get role(): Role {
+    return this.#state.role;
+  }
+
+  get term(): Term {
+    return this.#state.term;
+  }
+
+  /** Known to be committed; an output names it only when it is durable here, too. */
+  get commitIndex(): LogIndex {
+    return this.#state.commitIndex;
+  }
+
   get lastIndex(): LogIndex {
     return this.#state.log.lastIndex;
   }

@@ -83,7 +83,17 @@ export class RaftState {
 
   /** A campaign now could be won, and winning would help. */
   get promotable(): boolean {
-    return isVoter(this.membership, this.id) && this.installing === undefined && !this.diskStalled;
+    return this.#mayLead && this.installing === undefined && !this.diskStalled;
+  }
+
+  /**
+   * Until its removal is committed a voter may be the only one whose log can win: it campaigns, asks the voters without
+   * itself, and goes when it has committed the removal (thesis, 4.2.2).
+   */
+  get #mayLead(): boolean {
+    const { id, memberships, commitIndex } = this;
+    if (isVoter(memberships.latest, id)) return true;
+    return memberships.latestIndex > commitIndex && isVoter(memberships.at(commitIndex), id);
   }
 
   /** No sync has ended for an election timeout: whoever leads must be able to write. */

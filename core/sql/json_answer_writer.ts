@@ -9,6 +9,7 @@ const FIRST_PRINTABLE = 0x20;
 const FIRST_NOT_ASCII = 0x80;
 const BASE64 = new TextEncoder().encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 const PADDING = 0x3d;
+const PLAIN_LENGTH_MAX = 64;
 const UTF8_BYTES_PER_UNIT_MAX = 3;
 const TEXT = new TextEncoder();
 /** Not fatal: SQLite stores any bytes as text. A byte order mark is text like any other. */
@@ -127,6 +128,31 @@ export class JsonAnswerWriter implements AnswerWriter {
   }
 
   string(value: string): void {
+    if (!this.#plain(value)) this.#escapedString(value);
+  }
+
+  /** Keys and names of types: nothing to escape, and too short for an encoder. */
+  #plain(value: string): boolean {
+    const { length } = value;
+    if (length > PLAIN_LENGTH_MAX) return false;
+    const out = this.#out;
+    out.reserve(length + 2);
+    const { bytes } = out;
+    let position = out.length;
+    bytes[position++] = QUOTE;
+    for (let index = 0; index < length; index += 1) {
+      const unit = value.charCodeAt(index);
+      if (unit < FIRST_PRINTABLE || unit === QUOTE || unit === BACKSLASH || unit >= FIRST_NOT_ASCII) {
+        return false;
+      }
+      bytes[position++] = unit;
+    }
+    bytes[position++] = QUOTE;
+    out.length = position;
+    return true;
+  }
+
+  #escapedString(value: string): void {
     this.#out.byte(QUOTE);
     this.#escaped(value);
   }

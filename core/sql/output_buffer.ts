@@ -39,9 +39,11 @@ export class OutputBuffer {
 
   /** Moves what was written after `middle` to `position`, and what stood between behind it. */
   moveTailTo(position: number, middle: number): void {
-    const tail = this.bytes.slice(middle, this.length);
-    this.bytes.copyWithin(position + tail.length, position, middle);
-    this.bytes.set(tail, position);
+    const tailLength = this.length - middle;
+    this.reserve(tailLength);
+    // Everything moves up by the length of the tail, which then stands behind its place and is copied into the gap.
+    this.bytes.copyWithin(position + tailLength, position, this.length);
+    this.bytes.copyWithin(position, this.length, this.length + tailLength);
   }
 
   /** A copy of its own, which may be transferred to another thread. The buffer is empty afterwards. */

@@ -6,7 +6,7 @@ const CONDITION_MS_MAX = 60_000;
 
 export interface JsonAnswer {
   readonly status: number;
-  // deno-lint-ignore no-explicit-any -- answers of a foreign process, looked at field by field in tests
+  // deno-lint-ignore no-explicit-any walraft/no-any -- answers of a foreign process, looked at field by field in tests
   readonly body: any;
 }
 

@@ -125,6 +125,8 @@ export class RaftNode {
   alive = true;
   /** Life by life: outputs of an earlier one must not be acted on. */
   life = 1;
+  /** What the newest output said is committed and durable. */
+  publishedIndex: LogIndex;
   #durableHardState: HardState;
   readonly #options: RaftOptions;
   readonly #random: () => number;
@@ -139,6 +141,7 @@ export class RaftNode {
     this.#durableHardState = disk.hardState;
     this.log = disk.log.copy();
     this.raft = this.#start();
+    this.publishedIndex = this.raft.commitIndex;
   }
 
   get durableHardState(): HardState {
@@ -170,6 +173,7 @@ export class RaftNode {
 
   #carryOut(output: Output): void {
     this.log.append(output.entries);
+    this.publishedIndex = output.commitIndex;
     for (const message of output.sendNow) this.#hooks.send(message);
     const nothingToWrite = output.entries.length === 0 && output.hardState === undefined;
     if (nothingToWrite && this.outstanding.length === 0) {
@@ -222,6 +226,7 @@ export class RaftNode {
   restart(): void {
     assert(!this.alive, `Node ${this.id} runs already`);
     this.raft = this.#start();
+    this.publishedIndex = this.raft.commitIndex;
     this.alive = true;
     this.life++;
   }

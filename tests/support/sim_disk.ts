@@ -228,10 +228,11 @@ export class SimDisk implements Disk {
     this.#count("rename", to);
   }
 
-  syncDirectory(path: string): Promise<void> {
+  async syncDirectory(path: string): Promise<void> {
+    if (!this.#folders.has(path)) throw new Error(`Cannot sync ${path}: no such folder`);
     const changes = this.#changes.filter(({ folder }) => folder === path);
     const folders = [...this.#folders].filter((folder) => folderOf(folder) === path);
-    return this.#sync(path, () => {
+    await this.#sync(path, () => {
       for (const change of changes) change.apply(this.#durableFiles);
       this.#changes = this.#changes.filter((change) => !changes.includes(change));
       for (const folder of folders) this.#keepFolder(folder);

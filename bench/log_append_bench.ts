@@ -1,0 +1,178 @@
+/**
+ * What appending to the log costs: the work of the main thread for one entry, and appends per second when every batch
+ * waits for its sync, as on a real disk. `deno run -A bench/log_append_bench.ts [folder]`; the folder decides which
+ * disk is measured.
+ */
+import type { Disk, DiskFile } from "../core/base/ports.ts";
+import { DenoDisk } from "../core/host/deno_disk.ts";
+import { Log } from "../core/log/log.ts";
+import { chainHash } from "../core/log/record.ts";
+import { type Entry, EntryType } from "../core/raft/message.ts";
+
+const CLUSTER_ID = "0123456789abcdef0123456789abcdef";
+
+export interface LogBenchLine {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+interface BenchSize {
+  readonly syncs: number;
+  readonly appends: number;
+  readonly fileWrites: number;
+}
+
+/** @param options.smoke few repetitions: shows that everything runs, the numbers mean nothing */
+export async function runLogAppendBench(
+  options: { readonly smoke: boolean; readonly folder?: string },
+): Promise<LogBenchLine[]> {
+  const size: BenchSize = options.smoke
+    ? { syncs: 5, appends: 20, fileWrites: 5 }
+    : { syncs: 1_000, appends: 4_000, fileWrites: 1_000 };
+  const root = await Deno.makeTempDir({
+    prefix: "walraft_bench_",
+    ...(options.folder ? { dir: options.folder } : {}),
+  });
+  try {
+    const lines: LogBenchLine[] = [];
+    for (const bytes of [256, 4_096, 16_384]) lines.push(await appendCost(root, bytes, size.appends));
+    for (const batch of [1, 16]) {
+      for (const bytes of [256, 16_384]) lines.push(await syncedAppends(root, bytes, batch, size.syncs));
+    }
+    lines.push(...await preallocation(root, size.fileWrites));
+    return lines;
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+/** Makes entries one after the other, as the Raft core does. */
+class EntrySource {
+  readonly #data: Uint8Array;
+  #hash = 0;
+  #index = 0;
+
+  constructor(bytes: number) {
+    this.#data = crypto.getRandomValues(new Uint8Array(bytes));
+  }
+
+  take(count: number): Entry[] {
+    return Array.from({ length: count }, () => {
+      const index = ++this.#index;
+      this.#hash = chainHash(this.#hash, 1, index, EntryType.data, this.#data);
+      return { index, term: 1, type: EntryType.data, hash: this.#hash, data: this.#data };
+    });
+  }
+}
+
+/** A disk that swallows what is written: leaves the log's own work. */
+class NoDisk implements Disk {
+  openFile(): DiskFile {
+    let size = 0;
+    return {
+      readAt: () => 0,
+      writeAt: (bytes, offset) => {
+        size = Math.max(size, offset + bytes.length);
+      },
+      sync: () => Promise.resolve(),
+      truncate: () => {},
+      size: () => size,
+      close: () => {},
+    };
+  }
+  exists(): boolean {
+    return false;
+  }
+  list(): string[] {
+    return [];
+  }
+  makeDirectory(): void {}
+  remove(): void {}
+  rename(): void {}
+  syncDirectory(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+async function appendCost(root: string, bytes: number, count: number): Promise<LogBenchLine> {
+  const spentUs = async (disk: Disk) => {
+    const { log } = await Log.open(disk, { clusterId: CLUSTER_ID });
+    const source = new EntrySource(bytes);
+    const warm = source.take(count);
+    for (const entry of warm) log.append([entry], 0);
+    const entries = source.take(count);
+    const begin = performance.now();
+    for (const entry of entries) log.append([entry], 0);
+    const us = (performance.now() - begin) * 1000 / count;
+    await log.sync();
+    await log.close();
+    return us;
+  };
+  const own = await spentUs(new NoDisk());
+  const whole = await spentUs(new DenoDisk(`${root}/append_${bytes}`));
+  const name = `append of ${bytes} bytes: the log's own work, of ${whole.toFixed(1)} us with the write`;
+  return { name, value: own, unit: "us" };
+}
+
+async function syncedAppends(
+  root: string,
+  bytes: number,
+  batch: number,
+  syncs: number,
+): Promise<LogBenchLine> {
+  const { log } = await Log.open(new DenoDisk(`${root}/sync_${bytes}_${batch}`), { clusterId: CLUSTER_ID });
+  const source = new EntrySource(bytes);
+  const begin = performance.now();
+  for (let i = 0; i < syncs; i++) {
+    log.append(source.take(batch), 0);
+    await log.sync();
+  }
+  const seconds = (performance.now() - begin) / 1000;
+  await log.close();
+  return {
+    name: `appends of ${bytes} bytes, a sync for each ${batch}`,
+    value: syncs * batch / seconds,
+    unit: "1/s",
+  };
+}
+
+/** The question whether files should be filled with zeros ahead, so that a sync has no new size to record. */
+async function preallocation(root: string, count: number): Promise<LogBenchLine[]> {
+  const disk = new DenoDisk(`${root}/files`);
+  const piece = crypto.getRandomValues(new Uint8Array(16_384));
+  const perWriteUs = async (file: DiskFile) => {
+    const begin = performance.now();
+    for (let i = 0; i < count; i++) {
+      file.writeAt(piece, i * piece.length);
+      await file.sync();
+    }
+    return (performance.now() - begin) * 1000 / count;
+  };
+  const growing = disk.openFile("growing", "write");
+  const growingUs = await perWriteUs(growing);
+  growing.close();
+  const filled = disk.openFile("filled", "write");
+  const begin = performance.now();
+  const zeros = new Uint8Array(1024 * 1024);
+  for (let offset = 0; offset < count * piece.length; offset += zeros.length) filled.writeAt(zeros, offset);
+  await filled.sync();
+  const fillUs = (performance.now() - begin) * 1000 / count;
+  const filledUs = await perWriteUs(filled);
+  filled.close();
+  return [
+    { name: "16 KiB and a sync at the end of a growing file", value: growingUs, unit: "us" },
+    { name: "16 KiB and a sync in a file filled with zeros", value: filledUs, unit: "us" },
+    { name: "share of the filling itself, per 16 KiB", value: fillUs, unit: "us" },
+  ];
+}
+
+if (import.meta.main) {
+  const lines = await runLogAppendBench({
+    smoke: Deno.args.includes("--smoke"),
+    ...(Deno.args[0] && !Deno.args[0].startsWith("--") ? { folder: Deno.args[0] } : {}),
+  });
+  for (const { name, value, unit } of lines) {
+    console.log(`${value.toFixed(unit === "us" ? 2 : 0).padStart(10)} ${unit.padEnd(4)} ${name}`);
+  }
+}

@@ -69,6 +69,8 @@ export const LIMITS = {
   peerCallsMax: 8_192,
 
   segmentBytesMax: 64 * MIB,
+  /** Zeros written ahead of the log's end: some 60 syncs of 16 KiB; larger makes the sync that carries them slower. */
+  logFillAheadBytes: 1 * MIB,
   /** Newest entries kept in memory for followers: what may be in flight to several of them. Older ones are read from disk. */
   logCacheBytesMax: 64 * MIB,
   /** Segment files one thread keeps open for reading: 1 GiB of log without opening a file. */
@@ -98,8 +100,9 @@ export const LIMITS = {
   idempotencyKeyLengthMax: 256,
   /** A key is remembered at least this long. */
   idempotencyKeyMsMin: 24 * 3_600_000,
-  /** Old keys removed by one keyed write: more than it adds, so that their number falls. */
-  idempotencyKeysRemovedPerWrite: 8,
+  /** Every so many keyed writes of a session some old keys are removed: more than were added, so that their number falls. */
+  idempotencyWritesPerRemoval: 16,
+  idempotencyKeysPerRemoval: 128,
 
   databaseNameLengthMax: 64,
   databaseCountMax: 100_000,
@@ -122,6 +125,11 @@ assert(
 assert(
   LIMITS.idempotencyAnswerBytesMax < LIMITS.valueBytesMax,
   "A stored answer must be a value SQLite takes",
+);
+
+assert(
+  LIMITS.idempotencyWritesPerRemoval < LIMITS.idempotencyKeysPerRemoval,
+  "Old idempotency keys must go faster than new ones come",
 );
 
 /** Name of a database: also a file name, so nothing that a file system or a URL treats specially. */

@@ -16,7 +16,7 @@ import { RecentEntries } from "./recent_entries.ts";
 import { LOG_FOLDER, type LogBase, SEGMENT_HEADER_BYTES } from "./segment_header.ts";
 import { SegmentReader } from "./segment_reader.ts";
 import { type SegmentInfo, SegmentTable } from "./segment_table.ts";
-import { SegmentWriter, WriteBuffer } from "./segment_writer.ts";
+import { type FillAhead, SegmentWriter, WriteBuffer } from "./segment_writer.ts";
 
 /** An append as it is being written. Nothing of it counts until all of it is in files. */
 interface Staged {
@@ -40,6 +40,7 @@ export class Log implements LogReader {
   readonly #segmentBytesMax: number;
   readonly #events: EventSink | undefined;
   readonly #buffer = new WriteBuffer();
+  readonly #fill: FillAhead;
   readonly #recent: RecentEntries;
   readonly #reader: SegmentReader;
   readonly #group = new GroupSync(() => this.#syncOnce());
@@ -77,6 +78,8 @@ export class Log implements LogReader {
     this.#disk = disk;
     this.#clusterId = clusterIdBytes(options.clusterId);
     this.#segmentBytesMax = options.segmentBytesMax ?? LIMITS.segmentBytesMax;
+    const chunkBytes = options.fillAheadBytes ?? LIMITS.logFillAheadBytes;
+    this.#fill = { chunkBytes, sizeMax: this.#segmentBytesMax };
     this.#events = options.events;
     this.#recent = new RecentEntries(options.cacheBytesMax ?? LIMITS.logCacheBytesMax);
     this.#table = start.table;
@@ -150,18 +153,16 @@ export class Log implements LogReader {
     let bytes = this.#table.lengthAt(from);
     while (last < to && (bytes += this.#table.lengthAt(last + 1)) <= bytesMax) last++;
     const entries: Entry[] = [];
-    for (let index = from; index <= last; index++) {
+    for (let index = from; index <= last; index = from + entries.length) {
       const recent = this.#recent.get(index);
       if (recent !== undefined) {
         entries.push(recent);
-        continue;
+      } else {
+        const end = Math.min(last, this.#recent.firstIndex - 1);
+        for (const entry of readEntries(this.#table, this.#segments, this.#reader, index, end)) {
+          entries.push(entry);
+        }
       }
-      let end = index;
-      while (end < last && this.#recent.get(end + 1) === undefined) end++;
-      for (const entry of readEntries(this.#table, this.#segments, this.#reader, index, end)) {
-        entries.push(entry);
-      }
-      index = end;
     }
     return entries;
   }
@@ -298,7 +299,7 @@ export class Log implements LogReader {
       const startPosition = Math.max(this.#endPosition, staged.writer?.endPosition ?? 0);
       const beginsLog = restart || previous.index < this.#table.firstIndex;
       const header = { base: previous, startPosition, syncedIndex, beginsLog, clusterId: this.#clusterId };
-      staged.writer = new SegmentWriter(this.#disk, header, this.#buffer);
+      staged.writer = new SegmentWriter(this.#disk, header, this.#buffer, this.#fill);
       staged.created.push(staged.writer);
       return staged.writer;
     };

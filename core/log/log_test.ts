@@ -97,7 +97,7 @@ Deno.test("Log.entries() is cut after bytesMax and never empty", async () => {
 Deno.test("Log.append() writes once per call and segment", async () => {
   const writes: string[] = [];
   const disk = new SimDisk({ seed: 4 });
-  const log = await openOn(disk, { segmentBytesMax: 10_000 });
+  const log = await openOn(disk, { segmentBytesMax: 10_000, fillAheadBytes: 0 });
   disk.onOperation = ({ kind, path }) => {
     if (kind === "write") writes.push(path);
   };
@@ -239,6 +239,36 @@ Deno.test("Log survives a full disk", async () => {
   await log.close();
   disk.crash();
   assert.deepEqual(all(await openOn(disk)), entries);
+});
+
+Deno.test("Log fills files with zeros ahead, up to the size of a segment, and does without when there is no room", async () => {
+  const disk = new SimDisk({ seed: 18 });
+  const log = await openOn(disk, { segmentBytesMax: 20_000, fillAheadBytes: 8_192 });
+  const entries = entriesAfter(START, 100, 1, 500);
+  for (const entry of entries.slice(0, 10)) log.append([entry], 0);
+  const path = log.segments().list[0]?.path ?? "";
+  const used = log.positionOf(10) + (entries[9] as Entry).data.length;
+  assert.ok(disk.contentOf(path).length >= used + 2_048);
+  assert.ok(disk.contentOf(path).subarray(used).every((byte) => byte === 0));
+  for (const entry of entries.slice(10, 60)) log.append([entry], 0);
+  assert.equal(disk.contentOf(path).length, 20_000);
+  await log.sync();
+  // Room for what is left of the zeros that are there, and a little more.
+  disk.capacityBytes = disk.usedBytes + 1_000;
+  let appended = 60;
+  assert.throws(() => {
+    for (const entry of entries.slice(60)) {
+      log.append([entry], 0);
+      appended++;
+    }
+  }, { code: "disk_full" });
+  assert.ok(appended > 62, `${appended}`);
+  assert.equal(log.lastIndex(), appended);
+  disk.capacityBytes = Infinity;
+  await log.sync();
+  await log.close();
+  disk.crash();
+  assert.deepEqual(all(await openOn(disk)), entries.slice(0, appended));
 });
 
 Deno.test("Log.removeBefore() drops whole segments and keeps what comes before the rest", async () => {

@@ -85,7 +85,7 @@ async function writeAgain(disk: Disk, recovered: Recovered, options: LogOptions)
     clusterId: clusterIdBytes(options.clusterId),
   };
   try {
-    const writer = new SegmentWriter(disk, header, new WriteBuffer(), temporary);
+    const writer = new SegmentWriter(disk, header, new WriteBuffer(), undefined, temporary);
     try {
       copyTail(disk, recovered, writer, table);
       await writer.sync();

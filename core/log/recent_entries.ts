@@ -29,6 +29,11 @@ export class RecentEntries {
     }
   }
 
+  /** Infinity when there is none. */
+  get firstIndex(): LogIndex {
+    return this.#entries[this.#head]?.index ?? Infinity;
+  }
+
   get(index: LogIndex): Entry | undefined {
     const first = this.#entries[this.#head];
     return first === undefined || index < first.index

@@ -28,7 +28,11 @@ interface Sample {
 /** Twelve entries in several segments, each synced before the next one was written: all but the last are noted as durable. */
 async function sample(count = 12): Promise<Sample> {
   const disk = new SimDisk({ seed: 1 });
-  const { log } = await Log.open(disk, { clusterId: CLUSTER_ID, segmentBytesMax: SEGMENT_BYTES_MAX });
+  const { log } = await Log.open(disk, {
+    clusterId: CLUSTER_ID,
+    segmentBytesMax: SEGMENT_BYTES_MAX,
+    fillAheadBytes: 0,
+  });
   const entries: Entry[] = [];
   let hash = 0;
   for (let index = 1; index <= count; index++) {
@@ -215,6 +219,49 @@ Deno.test("recovery cuts an unsynced batch whose records reached the disk in any
   const again = await reopen(torn);
   assert.ok(again.kind === "open");
   assert.equal(again.entries.length, 4);
+});
+
+/** A log 1 to 6 whose tail from 4 on was replaced by two new files; `between` runs when the first one is written. */
+async function replacedTail(
+  between: (log: Log) => Promise<void>,
+): Promise<{ disk: SimDisk; old: Entry[]; files: string[] }> {
+  const disk = new SimDisk({ seed: 20 });
+  const { log } = await Log.open(disk, { clusterId: CLUSTER_ID, segmentBytesMax: 2_000, fillAheadBytes: 0 });
+  const old: Entry[] = [];
+  for (let index = 1; index <= 6; index++) {
+    old.push(entry(index, old.at(-1)?.hash ?? 0, new SeededRandom(index).bytes(90)));
+    log.append(old.slice(-1), 0);
+    await log.sync();
+  }
+  let { hash } = old[2] as Entry;
+  const fresh = [4, 5, 6, 7].map((index): Entry => {
+    const data = new SeededRandom(100 + index).bytes(800);
+    hash = chainHash(hash, 2, index, EntryType.data, data);
+    return { index, term: 2, type: EntryType.data, hash, data };
+  });
+  log.append(fresh.slice(0, 2), 0);
+  await between(log);
+  log.append(fresh.slice(2), 0);
+  const files = log.segments().list.map(({ path }) => path);
+  assert.equal(files.length, 3);
+  return { disk: disk.clone(21), old, files };
+}
+
+Deno.test("recovery cuts a file whose predecessor never reached the disk, and keeps the old entries", async () => {
+  const { disk, old, files } = await replacedTail(() => Promise.resolve());
+  disk.remove(files[1] as string);
+  const outcome = await reopen(disk);
+  assert.ok(outcome.kind === "open");
+  assert.deepEqual(outcome.entries, old.slice(0, 5));
+  assert.equal(outcome.recovery.tornTail?.why, "the segment continues another entry");
+});
+
+Deno.test("recovery does not put replaced entries in the place of durable ones that are gone (promise 6)", async () => {
+  const { disk, files } = await replacedTail((log) => log.sync());
+  disk.remove(files[1] as string);
+  const outcome = await reopen(disk);
+  assert.ok(outcome.kind === "damaged");
+  assert.deepEqual(outcome.damaged.map(({ segment, fromIndex }) => [segment, fromIndex]), [[files[2], 5]]);
 });
 
 Deno.test("recovery takes zeros after the last record for the end", async () => {

@@ -1,3 +1,4 @@
+import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex } from "../base/ids.ts";
 import type { Disk, EventSink } from "../base/ports.ts";
 import type { Database } from "../pages/database.ts";
@@ -28,8 +29,9 @@ export class Checkpoints {
 
   /** Starts the checkpoint that is due, if any, and removes the files of dropped databases. */
   sweep(): void {
-    this.#removeGone();
+    // Not while a copy runs: it may be of a database that was dropped meanwhile.
     if (this.#running !== undefined) return;
+    this.#removeGone();
     const due = this.#options.store.list().find((database) =>
       database.bytesSinceCheckpoint >= this.#options.checkpointBytes && this.#canRun(database)
     );
@@ -47,6 +49,8 @@ export class Checkpoints {
 
   #start(database: Database): void {
     this.#running = this.#run(database).catch((error) => {
+      // The worker was lost to something else: the copy is repeated. A failed copy itself is fatal in the worker.
+      if (error instanceof NodeError && error.code === "engine_failed") return;
       this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
     }).finally(() => {
       this.#running = undefined;

@@ -20,7 +20,7 @@ export interface PendingWrite {
 export interface WriterHost {
   readonly nowMs: () => Milliseconds;
   /** Hands a batch to the writer worker. */
-  readonly send: (message: WriteMessage) => void;
+  readonly send: (message: Omit<WriteMessage, "jobId" | "segments">) => void;
   readonly baseOf: (database: Database) => WriteMessage["base"];
   readonly closeSession: (database: Database) => void;
   /** Proposes one entry; throws NodeError when the core refuses it: nothing of it is in the log then. */

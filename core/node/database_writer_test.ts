@@ -10,7 +10,7 @@ const FIELDS = { format: "json", count: 1, bytes: new Uint8Array(0) } as const;
 /** A leader whose log is an array; commits happen when the test says so. */
 class Bench {
   nowMs = 0;
-  readonly sent: WriteMessage[] = [];
+  readonly sent: Omit<WriteMessage, "jobId" | "segments">[] = [];
   readonly proposed: Uint8Array[] = [];
   refusal: NodeError | undefined;
   closedSessions = 0;
@@ -57,6 +57,7 @@ class Bench {
     const ok = { ok: true, value: { fields: FIELDS, replayed: false } } as const;
     this.writer.onResults({
       kind: "write_results",
+      jobId: 1,
       databaseId: 1,
       batchNumber: message.batchNumber,
       results: message.requests.map(() => ok),

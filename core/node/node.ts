@@ -59,6 +59,8 @@ export class Node implements NodeService, TransportHandler {
   readonly #segments: SegmentReader;
   #segmentsVersion = -1;
   #leaderHeardMs: Milliseconds = -Infinity;
+  /** What has to be published before this node calls itself ready; unknown until it hears a leader or leads. */
+  #readyIndex: LogIndex = Infinity;
   #cancelTick: () => void = () => {};
   #cancelSweep: () => void = () => {};
   #stopped = false;
@@ -273,9 +275,11 @@ export class Node implements NodeService, TransportHandler {
     return this.#atLeader("transfer", to === undefined ? {} : { to }, this.#deadline(timeoutMs));
   }
 
-  /** Ready: it knows a leader and has published what was committed when it heard of it. */
+  /** Ready: it knows a leader and has published what was committed when it first heard one. */
   isReady(): boolean {
-    return !this.#stopped && this.#driver.leader !== 0 && this.#parts.store.publishedIndex > 0;
+    const { publishedIndex } = this.#parts.store;
+    return !this.#stopped && this.#driver.leader !== 0 && publishedIndex > 0 &&
+      publishedIndex >= this.#readyIndex;
   }
 
   metrics(): Metric[] {
@@ -300,6 +304,7 @@ export class Node implements NodeService, TransportHandler {
     if (message.kind === "append" || message.kind === "heartbeat") {
       if (message.term >= this.#driver.term) this.#leaderHeardMs = this.#parts.clock.nowMs();
     }
+    if (message.kind === "append" && this.#readyIndex === Infinity) this.#readyIndex = message.commitIndex;
     this.#driver.step(message);
   }
 
@@ -330,8 +335,12 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #onRole(): void {
-    if (this.#driver.role === "leader") this.#writes.onLeadershipWon();
-    else this.#writes.onLeadershipLost();
+    if (this.#driver.role === "leader") {
+      if (this.#readyIndex === Infinity) this.#readyIndex = this.#parts.raft.lastIndex;
+      this.#writes.onLeadershipWon();
+    } else {
+      this.#writes.onLeadershipLost();
+    }
     if (this.#driver.leader !== 0) this.#leaderCalls.wake();
     this.#announceAddresses();
   }

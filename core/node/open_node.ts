@@ -62,6 +62,8 @@ export interface OpenNodeOptions {
   readonly onFatal: (error: Error) => void;
 }
 
+/** A log that was never compacted follows this: files missing at its front are damage, not retention. */
+const LOG_BEGIN = { index: 0, term: 0, hash: 0 };
 const JOIN_TIMEOUT_MS = 10_000;
 /** A cluster that is being started may need a while until someone leads. */
 const JOIN_PATIENCE_MS = 60_000;
@@ -76,6 +78,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Node> {
   let membership: Membership | undefined;
   const { log, recovery } = await Log.open(disk, {
     clusterId: identity.clusterId,
+    base: hardState.base ?? LOG_BEGIN,
     events,
     onEntry: (entry, bodyPosition) => {
       if (entry.type === EntryType.membership) membership = decodeMembership(entry.data);
@@ -173,7 +176,7 @@ async function bootstrap(
   const clusterId = recorded?.clusterId ?? toHex(random.bytes(16));
   const identity: NodeIdentity = { clusterId, nodeId: 1, state: "joining", peers: [] };
   await writeNodeIdentity(disk, identity);
-  const { log } = await Log.open(disk, { clusterId, events, onEntry: () => {} });
+  const { log } = await Log.open(disk, { clusterId, base: LOG_BEGIN, events });
   if (log.lastIndex() === 0) {
     const membership: Membership = {
       voters: [1],

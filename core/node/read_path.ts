@@ -28,13 +28,12 @@ export class ReadPath {
 
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
     await this.reach(request.level, request.index, request.maxAgeMs, deadlineMs);
-    const { pool, store, clock } = this.#options;
+    const { pool, store } = this.#options;
     const view = this.openView(request.database);
     const index = store.publishedIndex;
     try {
       const { sql, parameters, format, rowShape, signal } = request;
-      const runMsMax = Math.max(1, deadlineMs - clock.nowMs());
-      const query = { sql, parameters, format, rowShape, runMsMax };
+      const query = { sql, parameters, format, rowShape, deadlineMs };
       const fields = await pool.read(view, signal === undefined ? query : { ...query, signal });
       return { fields, index, ageMs: this.#options.leaderAgeMs() };
     } finally {

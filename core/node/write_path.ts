@@ -96,8 +96,11 @@ export class WritePath {
     this.#mustLead();
     const database = this.#options.store.findAtTip(name);
     if (database === undefined) throw notFound(name);
+    const dropped = this.#dropById(database.id, deadlineMs);
+    // Into the log at once: no write may follow the drop and be acknowledged.
+    this.#options.driver.run();
     this.#closeWriter(database, new NodeError("database_not_found", `Database ${name} was dropped`));
-    return { index: await this.#dropById(database.id, deadlineMs) };
+    return { index: await dropped };
   }
 
   /** Begins a database that nobody sees until `finishImport`. */
@@ -119,14 +122,16 @@ export class WritePath {
     this.#mustLead();
     const database = this.#stagedOrThrow(databaseId);
     const replaced = this.#options.store.findAtTip(database.name);
+    const proposed = this.#propose(encodeActivate({ databaseId, wallMs: this.#options.clock.wallMs() }));
+    this.#options.driver.run();
     if (replaced !== undefined) {
-      this.#closeWriter(
-        replaced,
-        new NodeError("timeout", `Database ${database.name} was replaced; try again`),
+      const error = new NodeError(
+        "timeout",
+        `Database ${database.name} was replaced by an upload; try again`,
       );
+      this.#closeWriter(replaced, error);
     }
-    const body = encodeActivate({ databaseId, wallMs: this.#options.clock.wallMs() });
-    return await this.#committed(this.#propose(body), deadlineMs);
+    return await this.#committed(proposed, deadlineMs);
   }
 
   async abortImport(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
@@ -273,13 +278,13 @@ export class WritePath {
     this.#writers.delete(database.id);
     writer ??= new DatabaseWriter(database, this.#host);
     this.#writers.set(database.id, writer);
-    if (this.#writers.size > WRITERS_OPEN_MAX) this.#closeIdleWriter();
+    if (this.#writers.size > WRITERS_OPEN_MAX) this.#closeIdleWriter(writer);
     return writer;
   }
 
-  #closeIdleWriter(): void {
+  #closeIdleWriter(inUse: DatabaseWriter): void {
     for (const writer of this.#writers.values()) {
-      if (!writer.isIdle) continue;
+      if (!writer.isIdle || writer === inUse) continue;
       this.#closeWriter(writer.database, new NodeError("stopping", "Writer closed"));
       return;
     }

@@ -49,7 +49,6 @@ export const EngineOption = {
   foreignKeys: 1002,
   loadExtension: 1005,
   defensive: 1010,
-  trustedSchema: 1017,
 } as const;
 
 /** An answer of SQLite that is not OK. The connection stays usable. */

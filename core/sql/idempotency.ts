@@ -18,7 +18,7 @@ const FIND_TABLE = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 
 const FIND = `SELECT request_hash, answer FROM walraft_idempotency WHERE key = ?`;
 const ADD = `INSERT INTO walraft_idempotency(key, request_hash, answer, created_at_ms) VALUES (?, ?, ?, ?)`;
 const REMOVE_OLD = `DELETE FROM walraft_idempotency WHERE key IN
-  (SELECT key FROM walraft_idempotency WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ${LIMITS.idempotencyKeysRemovedPerWrite})`;
+  (SELECT key FROM walraft_idempotency WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ${LIMITS.idempotencyKeysPerRemoval})`;
 /** Objects of users that took a reserved name, which only ALTER TABLE … RENAME can do. */
 const FIND_INTRUDER = `SELECT name FROM sqlite_schema
   WHERE (name LIKE 'walraft!_%' ESCAPE '!' OR name = 'walraft' COLLATE NOCASE) AND sql NOT IN (?, ?)`;
@@ -27,6 +27,7 @@ export class IdempotencyStore {
   readonly #session: SqlSession;
   readonly #clock: Clock;
   #hasTable = false;
+  #writes = 0;
 
   constructor(session: SqlSession, clock: Clock) {
     this.#session = session;
@@ -67,7 +68,10 @@ export class IdempotencyStore {
       this.#session.internal(INDEX);
     }
     const nowMs = Math.floor(this.#clock.wallMs());
-    this.#session.internal(REMOVE_OLD, [nowMs - LIMITS.idempotencyKeyMsMin]);
+    if (this.#writes % LIMITS.idempotencyWritesPerRemoval === 0) {
+      this.#session.internal(REMOVE_OLD, [nowMs - LIMITS.idempotencyKeyMsMin]);
+    }
+    this.#writes += 1;
     this.#session.internal(ADD, [key, requestHash, answer, nowMs]);
   }
 

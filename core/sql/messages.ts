@@ -56,6 +56,7 @@ export interface WriteRequestData {
 
 export interface WriteMessage {
   readonly kind: "write";
+  readonly jobId: number;
   readonly databaseId: DatabaseId;
   /** Numbers the batches of one writer session, from 1. */
   readonly batchNumber: number;
@@ -121,6 +122,7 @@ export interface WriteResult {
 
 export interface WriteResults {
   readonly kind: "write_results";
+  readonly jobId: number;
   readonly databaseId: DatabaseId;
   readonly batchNumber: number;
   /** One per request, in order. */
@@ -153,7 +155,7 @@ export interface WorkerFatal {
 export type MessageFromWorker = ReadResults | WriteResults | JobDone | WorkerReady | WorkerFatal;
 
 /**
- * Shared with each worker: slot 0 holds the number of the read job, or batch, that must stop; slot 1 the one that
- * runs now.
+ * Shared with each worker: slot 0 holds the id of the job that must stop, slot 1 that of the job that runs
+ * now; 0 for none.
  */
 export const CANCEL_SLOTS = 2;

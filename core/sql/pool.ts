@@ -57,12 +57,14 @@ export interface PoolQuery {
   readonly parameters: SqlParameters;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
-  readonly runMsMax: Milliseconds;
+  /** For waiting and running together, on the node's clock. */
+  readonly deadlineMs: Milliseconds;
   readonly signal?: AbortSignal;
 }
 
 interface WaitingRead {
-  readonly job: ReadJob;
+  readonly job: Omit<ReadJob, "runMsMax">;
+  readonly deadlineMs: Milliseconds;
   readonly database: Database;
   readonly settle: (outcome: EncodedFields | NodeError) => void;
 }
@@ -110,9 +112,10 @@ export class SqlPool {
         },
       );
     }
-    const { signal, ...rest } = query;
-    const jobId = this.#nextJobId++ & 0x7fff_ffff;
-    const job: ReadJob = { jobId, databaseId: view.database.id, viewIndex: view.index, ...rest };
+    const { signal, deadlineMs, ...rest } = query;
+    if (signal?.aborted) throw cancelled();
+    const jobId = this.#newJobId();
+    const job = { jobId, databaseId: view.database.id, viewIndex: view.index, ...rest };
     return new Promise((resolve, reject) => {
       const settle = (outcome: EncodedFields | NodeError): void => {
         signal?.removeEventListener("abort", onAbort);
@@ -121,17 +124,18 @@ export class SqlPool {
       };
       const onAbort = (): void => this.#cancel(jobId);
       signal?.addEventListener("abort", onAbort);
-      this.#waiting.push({ job, database: view.database, settle });
+      this.#waiting.push({ job, deadlineMs, database: view.database, settle });
       this.#dispatch();
     });
   }
 
   /** Hands a batch to the writer; the results come through `onWriteResults`. */
-  write(message: WriteMessage): void {
-    this.#post(this.#writer, { ...message, ...this.#segmentsFor(this.#writer) });
+  write(message: Omit<WriteMessage, "jobId" | "segments">): void {
+    const jobId = this.#newJobId();
+    this.#post(this.#writer, { ...message, jobId, ...this.#segmentsFor(this.#writer) });
     const allowedMs = Math.min(message.runMsMax * message.requests.length, LIMITS.requestMsMax) +
       HUNG_GRACE_MS;
-    this.#writer.expect(message.batchNumber, allowedMs, this.#options.clock.nowMs());
+    this.#writer.expect(jobId, allowedMs, this.#options.clock.nowMs());
   }
 
   /** What a new writer session needs: the database as the log has it at its end. */
@@ -182,10 +186,16 @@ export class SqlPool {
     this.#running.clear();
   }
 
+  /** Positive and of 31 bits: it travels in a slot of shared memory. */
+  #newJobId(): number {
+    this.#nextJobId = this.#nextJobId % 0x7fff_ffff + 1;
+    return this.#nextJobId;
+  }
+
   #job(
     build: (jobId: number) => CheckpointMessage | CheckFileMessage,
   ): Promise<{ pageSize: number; pageCount: number }> {
-    const jobId = this.#nextJobId++;
+    const jobId = this.#newJobId();
     const slot = mustHave(this.#readers.at(-1), "reader worker");
     return new Promise((resolve, reject) => {
       slot.longJobs.add(jobId);
@@ -202,22 +212,34 @@ export class SqlPool {
   /** Gives waiting queries to idle readers, most recently used database first where it is already open. */
   #dispatch(): void {
     if (this.#stopped) return;
+    const nowMs = this.#options.clock.nowMs();
     for (const slot of this.#readers) {
       if (this.#waiting.length === 0) return;
       if (slot.isBusy) continue;
-      const share = Math.ceil(this.#waiting.length / this.#readers.length);
-      const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
+      const reads = this.#takeReads(nowMs);
+      if (reads.length === 0) continue;
+      const jobs = reads.map(({ job, deadlineMs }): ReadJob => ({ ...job, runMsMax: deadlineMs - nowMs }));
       const databases = new Set(reads.map((read) => read.database));
       const updates = [...databases].map((database) => this.#updateFor(slot, database));
       for (const read of reads) this.#running.set(read.job.jobId, { ...read, slot });
-      slot.begin(reads.map((read) => read.job), this.#options.clock.nowMs(), HUNG_GRACE_MS);
+      slot.begin(jobs, nowMs, HUNG_GRACE_MS);
       this.#post(slot, {
         kind: "read",
-        jobs: reads.map((read) => read.job),
+        jobs,
         updates,
         ...this.#segmentsFor(slot),
       });
     }
+  }
+
+  /** A share of what waits, so that idle readers get theirs; what has waited too long is refused. */
+  #takeReads(nowMs: Milliseconds): WaitingRead[] {
+    const share = Math.ceil(this.#waiting.length / this.#readers.length);
+    return this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX)).filter((read) => {
+      if (read.deadlineMs > nowMs) return true;
+      read.settle(new NodeError("timeout", "Query waited for a reader past its time limit; try again"));
+      return false;
+    });
   }
 
   #updateFor(slot: WorkerSlot, database: Database): DatabaseUpdate {
@@ -254,17 +276,15 @@ export class SqlPool {
   }
 
   #cancel(jobId: number): void {
-    const error = new NodeError("cancelled", "Query stopped: the caller gave up");
     const at = this.#waiting.findIndex((read) => read.job.jobId === jobId);
     if (at >= 0) {
       const [read] = this.#waiting.splice(at, 1);
-      read?.settle(error);
+      read?.settle(cancelled());
       return;
     }
     const running = this.#running.get(jobId);
-    if (running === undefined) return;
-    Atomics.store(running.slot.cancel, 0, jobId);
-    running.settle(error);
+    // The worker answers within a millisecond. Until then it reads at the view, which has to stay open.
+    if (running !== undefined) Atomics.store(running.slot.cancel, 0, jobId);
   }
 
   #startSlot(name: string): WorkerSlot {
@@ -287,7 +307,7 @@ export class SqlPool {
         this.#onReadResults(slot, message);
         return;
       case "write_results":
-        slot.finish();
+        slot.finishJob(message.jobId);
         this.#options.onWriteResults(message);
         return;
       case "job_done": {
@@ -346,4 +366,8 @@ export class SqlPool {
     if (isWriter) this.#options.onWriterLost();
     this.#dispatch();
   }
+}
+
+function cancelled(): NodeError {
+  return new NodeError("cancelled", "Query stopped: the caller gave up");
 }

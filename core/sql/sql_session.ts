@@ -69,7 +69,6 @@ export class SqlSession {
     this.connection = connection;
     this.#cache = new StatementCache(options.limits.cachedStatementCountMax);
     connection.setOption(EngineOption.defensive, true);
-    connection.setOption(EngineOption.trustedSchema, false);
     connection.setOption(EngineOption.loadExtension, false);
     connection.setOption(EngineOption.foreignKeys, true);
     connection.setLimit(EngineLimit.valueBytes, LIMITS.valueBytesMax);

@@ -145,19 +145,22 @@ export class WorkerCore {
   }
 
   async #write(message: WriteMessage): Promise<void> {
-    const { databaseId, batchNumber, requests } = message;
+    const { jobId, databaseId, batchNumber, requests } = message;
     try {
       const writer = await this.#writerFor(message);
-      Atomics.store(this.#options.cancel, 1, batchNumber);
+      Atomics.store(this.#options.cancel, 1, jobId);
       for (const delta of message.located) writer.source.add(delta, delta.index);
       writer.session.pagesLocated(message.locatedBatch);
       const batch = this.#runBatch(writer, message);
-      this.#post({ kind: "write_results", databaseId, batchNumber, ...batch }, batch.bodies.map(bufferOf));
+      this.#post(
+        { kind: "write_results", jobId, databaseId, batchNumber, ...batch },
+        batch.bodies.map(bufferOf),
+      );
     } catch (error) {
       this.#closeWriter(databaseId);
       const failed: Outcome<WriteResult> = { ok: false, error: toErrorRecord(error) };
       const results = requests.map(() => failed);
-      this.#post({ kind: "write_results", databaseId, batchNumber, results, bodies: [], diedAt: -1 });
+      this.#post({ kind: "write_results", jobId, databaseId, batchNumber, results, bodies: [], diedAt: -1 });
     } finally {
       Atomics.store(this.#options.cancel, 1, 0);
     }

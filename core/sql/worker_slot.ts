@@ -32,20 +32,15 @@ export class WorkerSlot {
     this.#watch(jobs[0]?.jobId ?? 0, nowMs);
   }
 
-  /** The writer runs one batch at a time. */
-  expect(batchNumber: number, allowedMs: Milliseconds, nowMs: Milliseconds): void {
-    this.#jobs.set(batchNumber, allowedMs);
-    this.#watch(batchNumber, nowMs);
+  /** A batch for the writer. It may wait behind those of other databases, so its time counts once it runs. */
+  expect(jobId: number, allowedMs: Milliseconds, nowMs: Milliseconds): void {
+    this.#jobs.set(jobId, allowedMs);
+    if (this.#jobs.size === 1) this.#watch(jobId, nowMs);
   }
 
   finishJob(jobId: number): void {
     this.#jobs.delete(jobId);
-    if (this.#jobs.size === 0) this.finish();
-  }
-
-  finish(): void {
-    this.#jobs.clear();
-    this.#deadlineMs = Infinity;
+    if (jobId === this.#watched || this.#jobs.size === 0) this.#deadlineMs = Infinity;
   }
 
   /** The time a job may take counts from when it is first seen running, so jobs behind a slow one are not blamed. */

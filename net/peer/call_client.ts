@@ -99,9 +99,13 @@ export class CallClient {
     if (pending === undefined) return;
     const call = `call ${pending.method} of member ${this.#options.peer}`;
     if (pending.isWritten) {
-      this.#fail(id, "commit_unknown", `No answer to ${call} within ${timeoutMs} ms`);
+      this.#fail(id, "commit_unknown", `No answer to ${call} within ${Math.round(timeoutMs)} ms`);
     } else {
-      this.#fail(id, "timeout", `Cannot ${call}: the request could not be sent within ${timeoutMs} ms`);
+      this.#fail(
+        id,
+        "timeout",
+        `Cannot ${call}: the request could not be sent within ${Math.round(timeoutMs)} ms`,
+      );
     }
   }
 

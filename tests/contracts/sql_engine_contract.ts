@@ -211,7 +211,6 @@ export function sqlEngineContract(name: string, load: () => EngineModule): void 
     const { files, connection } = await openWriter(load());
     run(connection, "CREATE TABLE t(a)");
     connection.checkpointTruncate();
-    files.failWith = new Error("disk gone");
     const engine = await load().createInstance({
       fileSystem: files,
       clock: { wallMs: () => 0 },
@@ -220,6 +219,7 @@ export function sqlEngineContract(name: string, load: () => EngineModule): void 
     });
     const reader = engine.open("read_only");
     assert.equal(reader.failure, undefined);
+    files.failWith = new Error("disk gone");
     assert.equal(sqliteError(() => run(reader, "SELECT * FROM t")).primaryCode, ResultCode.ioError);
     assert.equal(reader.failure, files.failWith);
   });

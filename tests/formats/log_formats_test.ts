@@ -59,7 +59,12 @@ async function write(): Promise<SimDisk> {
   const state = await HardStateFile.open(disk);
   await state.save({ term: 9, vote: 2 });
   await state.saveBase(SNAPSHOT);
-  const { log } = await Log.open(disk, { clusterId: CLUSTER_ID, base: SNAPSHOT, segmentBytesMax: 1_500 });
+  const { log } = await Log.open(disk, {
+    clusterId: CLUSTER_ID,
+    base: SNAPSHOT,
+    segmentBytesMax: 1_500,
+    fillAheadBytes: 0,
+  });
   const { first, replaced, last } = expectedEntries();
   log.append(first.slice(0, 2), 100);
   await log.sync();

@@ -50,10 +50,10 @@ export class WaSqliteEngine implements SqlEngine {
     const db = module.HEAP32[dbOut >> 2]!;
     module._sqlite3_free(dbOut);
     module._sqlite3_free(name);
-    assert(
-      code === 0,
-      () => `Cannot open the database: ${module.UTF8ToString(module._sqlite3_errstr(code))}`,
-    );
+    if (code !== 0) {
+      const reason = module.UTF8ToString(module._sqlite3_errstr(code));
+      throw this.#bridge.failure ?? new Error(`Cannot open the database: ${reason}`);
+    }
     return new WaSqliteConnection(module, this.#bridge, db);
   }
 }

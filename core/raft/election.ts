@@ -119,6 +119,5 @@ export function acceptLeader(state: RaftState, from: number): boolean {
   }
   if (state.role !== "follower" || state.leaderId !== from) state.becomeFollower(state.term, from);
   state.electionElapsed = 0;
-  state.leaderContactTick = state.tickCount;
   return true;
 }

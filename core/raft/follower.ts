@@ -29,7 +29,7 @@ export function onAppend(state: RaftState, message: AppendMessage): void {
   if (first === "fork" || !chainHolds(state, message, first)) return;
   appendFrom(state, message, first);
   const shared = message.previousIndex + message.entries.length;
-  if (state.commitTo(Math.min(message.commitIndex, shared))) state.leaderContactTick = state.tickCount;
+  state.commitTo(Math.min(message.commitIndex, shared));
   acknowledge(state, message.from, Math.max(shared, state.commitIndex));
 }
 

@@ -114,6 +114,8 @@ export class Leader {
   transferTo(target: NodeId): void {
     const follower = this.#progress.get(target);
     if (follower === undefined || !this.#state.membership.voters.includes(target)) return;
+    // Asking again must not prolong the time in which nothing can be proposed.
+    if (target === this.transferTarget) return;
     this.transferTarget = target;
     this.#transferElapsed = 0;
     this.#maybeHandOver(follower);
@@ -158,7 +160,7 @@ export class Leader {
     follower.heard(this.#state.tickCount);
     follower.probeOut = false;
     if (follower.state === "replicate" && follower.inFlight.count > 0) follower.askDue = true;
-    if (message.readRound <= follower.readRound) return;
+    if (message.readRound <= follower.readRound || message.readRound > this.#reads.newest) return;
     follower.readRound = message.readRound;
     this.#confirmReads();
   }

@@ -146,7 +146,7 @@ export class Raft {
     const state = this.#state;
     if (state.leading !== undefined) return state.leading.read({ context, from: state.id });
     if (state.leaderId === 0) return state.answerRead(context, 0, true);
-    state.forwardedReads.add(context, state.tickCount);
+    if (!state.forwardedReads.add(context, state.tickCount)) return state.answerRead(context, 0, true);
     state.outbox.sendNow({
       kind: "read_index",
       from: state.id,

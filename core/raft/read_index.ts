@@ -16,7 +16,7 @@ interface Round {
 /** Rounds under way at once: one more read need not wait a whole round trip, and heartbeats stay few. */
 const ROUNDS_IN_FLIGHT_MAX = 4;
 
-/** Reads that may wait on the leader. Beyond it a quorum has been silent for long, and callers should hear that. */
+/** Reads that may wait on one node. Beyond it a quorum has been silent for long, and callers should hear that. */
 const READS_WAITING_MAX = 65_536;
 
 /**
@@ -81,8 +81,11 @@ export class ForwardedReads {
   /** Context to the tick at which it was sent; in order of sending. */
   readonly #sent = new Map<number, number>();
 
-  add(context: number, tick: number): void {
+  /** Returns false when too many wait. */
+  add(context: number, tick: number): boolean {
+    if (this.#sent.size >= READS_WAITING_MAX) return false;
     this.#sent.set(context, tick);
+    return true;
   }
 
   /** Returns false for a context that is not waited for. */

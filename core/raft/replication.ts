@@ -60,9 +60,9 @@ function sendAppend(state: RaftState, follower: Progress, entries: readonly Entr
   follower.sent(lastIndex, sizeOf(entries));
 }
 
-/** Only to a follower that answers: for a dead one the work would be lost. */
+/** Only to a follower that answers: for a dead one the work would be lost. After a failure not before a heartbeat did. */
 function announceSnapshot(state: RaftState, follower: Progress): void {
-  if (!follower.recentActive) return;
+  if (!follower.recentActive || follower.probeOut) return;
   const waits = state.tickCount - follower.snapshotAnnouncedTick <= state.options.electionTicks;
   if (follower.state === "snapshot" && waits) return;
   const snapshot = state.snapshotMetadata();

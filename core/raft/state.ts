@@ -51,7 +51,6 @@ export class RaftState {
   /** Ticks since the leader was heard, a vote was given, or a campaign began. */
   electionElapsed = 0;
   electionTimeout = 0;
-  leaderContactTick = 0;
 
   constructor(options: RaftOptions, start: RaftStart) {
     this.id = options.id;
@@ -98,7 +97,7 @@ export class RaftState {
 
   /** No sync has ended for an election timeout: whoever leads must be able to write. */
   get diskStalled(): boolean {
-    return this.durability.waitingTicks(this.tickCount) > this.options.electionTicks;
+    return this.durability.waitingTicks(this.tickCount) >= this.options.electionTicks;
   }
 
   redrawTimeout(): void {
@@ -190,16 +189,15 @@ export class RaftState {
     });
   }
 
-  /** Moves the commit index forward; never back. Returns whether it moved. */
-  commitTo(index: LogIndex): boolean {
-    if (index <= this.commitIndex) return false;
+  /** Moves the commit index forward; never back. */
+  commitTo(index: LogIndex): void {
+    if (index <= this.commitIndex) return;
     assert(
       index <= this.log.lastIndex,
       () => `Cannot commit ${index}: the log ends at ${this.log.lastIndex}`,
     );
     this.commitIndex = index;
     this.memberships.committed(index);
-    return true;
   }
 
   /** Describes everything up to the commit index: what a follower that lags too far is sent. */

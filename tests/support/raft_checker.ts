@@ -15,6 +15,8 @@ const BAD_EVENTS: ReadonlySet<string> = new Set([
 
 interface Committed {
   readonly term: Term;
+  /** The term whose leader committed it: later leaders must have it, a late one of an earlier term need not. */
+  readonly committedIn: Term;
   readonly hash: number;
 }
 
@@ -75,7 +77,7 @@ export class RaftChecker {
     this.#leaders.set(term, node.id);
     for (let index = node.log.firstIndex(); index < this.#committed.length; index++) {
       const entry = this.#committed[index];
-      if (entry === undefined) continue;
+      if (entry === undefined || entry.committedIn >= term) continue;
       assert(
         node.log.termAt(index) === entry.term && node.log.hashAt(index) === entry.hash,
         () => `Leader completeness: ${node.id} leads term ${term} without committed entry ${index}`,
@@ -112,7 +114,7 @@ export class RaftChecker {
         known === undefined || (known.term === term && known.hash === hash),
         () => `State machine safety: entry ${index} is ${known?.term} elsewhere, ${term} on ${node.id}`,
       );
-      this.#committed[index] = { term, hash };
+      this.#committed[index] ??= { term, hash, committedIn: node.raft.term };
     }
     this.#published.set(`${node.id}/compared`, commitIndex);
     if (commitIndex > this.highestCommit) this.highestCommit = commitIndex;

@@ -2,10 +2,10 @@
 import { assert } from "../../core/base/assert.ts";
 import type { NodeId } from "../../core/base/ids.ts";
 import { encodeMembership, type Membership, type MembershipChange } from "../../core/raft/membership.ts";
-import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
+import type { Entry, Message, SnapshotMetadata } from "../../core/raft/message.ts";
 import type { RaftOptions } from "../../core/raft/options.ts";
 import { RaftChecker } from "./raft_checker.ts";
-import { MemoryLog, RaftNode, testChainHash } from "./raft_node.ts";
+import { firstEntry, MemoryLog, membershipOf, RaftNode, testChainHash } from "./raft_node.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
 /** Probabilities per step, out of their sum. */
@@ -47,6 +47,21 @@ export const MIXED_FAULTS: Faults = {
   hint: 6,
 };
 
+/** Leaders come and go all the time, members and logs stay as they are: old leaders, old tails, old answers. */
+export const CHURN_FAULTS: Faults = {
+  ...MIXED_FAULTS,
+  tick: 700,
+  propose: 60,
+  read: 80,
+  crash: 10,
+  restart: 45,
+  cut: 16,
+  heal: 12,
+  change: 0,
+  compact: 2,
+  hint: 12,
+};
+
 const MESSAGES_MAX = 300;
 const MEMBERS_MAX = 6;
 const NODES_MAX = 9;
@@ -54,23 +69,6 @@ const NODES_MAX = 9;
 interface Install {
   readonly snapshot: SnapshotMetadata;
   readonly life: number;
-}
-
-export function membershipOf(voters: readonly NodeId[], learners: readonly NodeId[] = []): Membership {
-  const ids = [...voters, ...learners].sort((a, b) => a - b);
-  return {
-    voters,
-    votersOutgoing: [],
-    learners,
-    members: ids.map((id) => ({ id, raftAddress: `host${id}:1`, httpAddress: `host${id}:2` })),
-    nextNodeId: (ids.at(-1) ?? 0) + 1,
-  };
-}
-
-export function firstEntry(membership: Membership): Entry {
-  const data = encodeMembership(membership);
-  const type = EntryType.membership;
-  return { index: 1, term: 1, type, data, hash: testChainHash(0, 1, 1, type, data) };
 }
 
 export class RaftCluster {
@@ -88,9 +86,11 @@ export class RaftCluster {
   #nextValue = 1;
   readonly counts: Record<string, number> = {};
 
-  constructor(seed: number, faults: Faults = MIXED_FAULTS) {
+  constructor(seed: number) {
     this.random = new SeededRandom(seed);
     const { random } = this;
+    const churn = random.chance(0.5);
+    const faults = churn ? CHURN_FAULTS : MIXED_FAULTS;
     // Each run has its own mix: some are calm, some lose a third of everything.
     const scale = (name: string) =>
       ["tick", "deliver", "sync"].includes(name) ? 0.5 + random.next() : random.next() * 2;
@@ -109,7 +109,7 @@ export class RaftCluster {
       uncommittedBytesMax: random.integer(20, 200),
       chainHash: testChainHash,
     };
-    const voters = Array.from({ length: random.pick([1, 2, 3, 3, 3, 4, 5, 5]) }, (_, at) => at + 1);
+    const voters = Array.from({ length: random.pick(churn ? [3, 3, 4, 5] : [1, 2, 3, 3, 4, 5]) }, (_, at) => at + 1);
     const first = firstEntry(membershipOf(voters));
     for (const id of voters) this.#addNode(id, first);
   }
@@ -280,10 +280,33 @@ export class RaftCluster {
     const ids = [...this.nodes.keys()];
     const oneWay = random.chance(0.3);
     const side = new Set(ids.filter(() => random.chance(0.4)));
+    // Cutting off the leader is what makes an old one.
+    const leader = this.#leader()?.id;
+    if (leader !== undefined && random.chance(0.5)) {
+      this.#cut.clear();
+      side.clear();
+      side.add(leader);
+      if (ids.length > 3 && random.chance(0.5)) side.add(random.pick(ids));
+    }
     for (const from of ids) {
       for (const to of ids) {
         if (side.has(from) && !side.has(to)) this.#cut.add(`${from}>${to}`);
         if (!oneWay && !side.has(from) && side.has(to)) this.#cut.add(`${from}>${to}`);
+      }
+    }
+    if (random.chance(0.6)) this.#pause(side);
+  }
+
+  /** Time passes for all but these: whoever leads there finds out late that it does not any more. */
+  #pause(paused: ReadonlySet<NodeId>): void {
+    for (let tick = 0; tick < 3 * this.#options.electionTicks; tick++) {
+      for (const node of this.nodes.values()) {
+        if (!node.alive || paused.has(node.id)) continue;
+        this.#input(node, (raft) => raft.tick());
+        for (let i = 0; i < 3; i++) {
+          this.#deliver(this.#takeMessage(this.random.integer(0, this.#messages.length - 1)));
+        }
+        if (this.random.chance(0.7)) node.sync();
       }
     }
   }

@@ -1,7 +1,7 @@
 /** One Raft core with a log in memory and a disk that keeps what was synced: what a driver does, without a driver. */
 import { assert } from "../../core/base/assert.ts";
 import type { LogIndex, NodeId } from "../../core/base/ids.ts";
-import { decodeMembership, EMPTY_MEMBERSHIP, type Membership } from "../../core/raft/membership.ts";
+import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../../core/raft/membership.ts";
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
 import type { ChainHash, RaftOptions } from "../../core/raft/options.ts";
 import type { HardState, LogReader, Output } from "../../core/raft/output.ts";
@@ -17,6 +17,38 @@ export const testChainHash: ChainHash = (previousHash, term, index, type, data) 
   for (const byte of data) mix(byte);
   return hash >>> 0;
 };
+
+export function membershipOf(voters: readonly NodeId[], learners: readonly NodeId[] = []): Membership {
+  const ids = [...voters, ...learners].sort((a, b) => a - b);
+  return {
+    voters,
+    votersOutgoing: [],
+    learners,
+    members: ids.map((id) => ({ id, raftAddress: `host${id}:1`, httpAddress: `host${id}:2` })),
+    nextNodeId: (ids.at(-1) ?? 0) + 1,
+  };
+}
+
+export function firstEntry(membership: Membership): Entry {
+  const data = encodeMembership(membership);
+  const type = EntryType.membership;
+  return { index: 1, term: 1, type, data, hash: testChainHash(0, 1, 1, type, data) };
+}
+
+/** Data entries of these terms behind the first entry, which holds the membership. */
+export function logOf(membership: Membership, terms: readonly number[]): MemoryLog {
+  const log = new MemoryLog();
+  log.append([firstEntry(membership)]);
+  for (const term of terms) log.append([nextEntry(log, term, `${term}/${log.lastIndex() + 1}`)]);
+  return log;
+}
+
+export function nextEntry(log: MemoryLog, term: number, text: string): Entry {
+  const index = log.lastIndex() + 1;
+  const data = new TextEncoder().encode(text);
+  const type = EntryType.data;
+  return { index, term, type, data, hash: testChainHash(log.hashAt(index - 1)!, term, index, type, data) };
+}
 
 /** A log that begins after `base`; entries are replaced from the first new index on. */
 export class MemoryLog implements LogReader {
@@ -128,14 +160,14 @@ export class RaftNode {
   /** What the newest output said is committed and durable. */
   publishedIndex: LogIndex;
   #durableHardState: HardState;
-  readonly #options: RaftOptions;
+  readonly options: RaftOptions;
   readonly #random: () => number;
   readonly #hooks: RaftNodeHooks;
 
   constructor(options: RaftOptions, disk: Disk, random: () => number, hooks: RaftNodeHooks) {
     this.id = options.id;
     this.disk = disk;
-    this.#options = options;
+    this.options = options;
     this.#random = random;
     this.#hooks = hooks;
     this.#durableHardState = disk.hardState;
@@ -151,7 +183,7 @@ export class RaftNode {
   #start(): Raft {
     this.#durableHardState = this.disk.hardState;
     this.log = this.disk.log.copy();
-    return new Raft(this.#options, {
+    return new Raft(this.options, {
       hardState: this.disk.hardState,
       log: this.log,
       membership: this.log.membershipAt(Infinity),

@@ -1,0 +1,208 @@
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { ManualClock } from "../../tests/support/manual_clock.ts";
+import { encodeCreate, encodePages } from "../pages/entry_body.ts";
+import { PageStore, type View } from "../pages/page_store.ts";
+import type { MessageFromWorker, MessageToWorker, ReadMessage } from "./messages.ts";
+import { SqlPool } from "./pool.ts";
+
+class ScriptedWorker {
+  readonly messages: MessageToWorker[] = [];
+  isTerminated = false;
+
+  constructor(
+    readonly name: string,
+    readonly cancel: Int32Array,
+    readonly answer: (message: MessageFromWorker) => void,
+    readonly die: (reason: string) => void,
+  ) {}
+
+  get reads(): ReadMessage[] {
+    return this.messages.filter((message) => message.kind === "read");
+  }
+
+  /** Answers every job of its newest read message with the job's SQL. */
+  finish(): void {
+    const jobs = this.reads.at(-1)?.jobs ?? [];
+    this.answer({
+      kind: "read_results",
+      results: jobs.map(({ jobId, sql }) => ({
+        jobId,
+        outcome: { ok: true, value: { format: "json", count: 1, bytes: new TextEncoder().encode(sql) } },
+      })),
+    });
+  }
+}
+
+class Bench {
+  readonly clock = new ManualClock();
+  readonly workers: ScriptedWorker[] = [];
+  readonly store = new PageStore();
+  writersLost = 0;
+  readonly pool: SqlPool;
+  #index = 0;
+
+  constructor(readerCount = 2) {
+    this.#append(encodeCreate({ name: "main", staged: false, pageSize: 512, wallMs: 0 }));
+    this.store.publish(1);
+    this.pool = new SqlPool({
+      readerCount,
+      clock: this.clock,
+      events: { event: () => {} },
+      start: ({ name, cancel, onMessage, onDied }) => {
+        const worker = new ScriptedWorker(name, cancel, onMessage, onDied);
+        this.workers.push(worker);
+        return {
+          post: (message) => worker.messages.push(message),
+          terminate: () => {
+            worker.isTerminated = true;
+          },
+        };
+      },
+      segments: () => ({ version: 1, list: [] }),
+      fileOf: (database) => `db/${database.name}.db`,
+      onWriteResults: () => {},
+      onWriterLost: () => this.writersLost++,
+      onFatal: (message) => {
+        throw new Error(message);
+      },
+    });
+  }
+
+  #append(body: Uint8Array): void {
+    this.#index++;
+    this.store.append({ index: this.#index, body, bodyPosition: this.#index * 10_000 });
+  }
+
+  /** Publishes a change of page 1. */
+  change(): number {
+    const frames = [{ pageNumber: 1, bytes: new Uint8Array(512) }];
+    const options = { databaseId: 1, pageSize: 512, pageCount: 1, entryBytesMax: 10_000, wallMs: 0 };
+    for (const body of encodePages(frames, options)) this.#append(body);
+    this.store.publish(this.#index);
+    return this.#index;
+  }
+
+  reader(index: number): ScriptedWorker {
+    return this.workers.filter((worker) => worker.name === `reader-${index + 1}`).at(-1)!;
+  }
+
+  view(): View {
+    return this.store.openView(this.store.find("main")!);
+  }
+
+  async read(sql: string, options: { signal?: AbortSignal; deadlineMs?: number } = {}): Promise<string> {
+    const query = { sql, parameters: [], format: "json", rowShape: "arrays", deadlineMs: 60_000 } as const;
+    const fields = await this.pool.read(this.view(), { ...query, ...options });
+    return new TextDecoder().decode(fields.bytes);
+  }
+}
+
+Deno.test("SqlPool gives work to idle readers and gathers the rest for the next message", async () => {
+  const bench = new Bench();
+  const answers = ["a", "b", "c", "d"].map((sql) => bench.read(sql));
+  deepStrictEqual(bench.reader(0).reads.map(({ jobs }) => jobs.map(({ sql }) => sql)), [["a"]]);
+  deepStrictEqual(bench.reader(1).reads.map(({ jobs }) => jobs.map(({ sql }) => sql)), [["b"]]);
+  for (let round = 0; round < 2; round++) for (const reader of [0, 1]) bench.reader(reader).finish();
+  deepStrictEqual(await Promise.all(answers), ["a", "b", "c", "d"]);
+});
+
+Deno.test("SqlPool tells a reader what changed since its last job, and everything after a checkpoint", async () => {
+  const bench = new Bench(1);
+  const first = bench.read("a");
+  strictEqual(bench.reader(0).reads[0]!.updates[0]!.base !== undefined, true);
+  bench.reader(0).finish();
+  await first;
+  const index = bench.change();
+  const second = bench.read("b");
+  const update = bench.reader(0).reads[1]!.updates[0]!;
+  deepStrictEqual([update.base, update.deltas.map((delta) => delta.index)], [undefined, [index]]);
+  bench.reader(0).finish();
+  await second;
+  bench.store.find("main")!.checkpointed({ index, pageCount: 1 }, 512);
+  const third = bench.read("c");
+  const base = bench.reader(0).reads[2]!.updates[0]!.base;
+  deepStrictEqual([base?.file, base?.filePageCount, base?.pages.pageNumbers.length], ["db/main.db", 1, 0]);
+  bench.reader(0).finish();
+  await third;
+});
+
+Deno.test("SqlPool: only the query that ran when a worker died is blamed; the others start over (promise 7)", async () => {
+  const bench = new Bench(1);
+  const first = bench.read("first");
+  const guilty = bench.read("guilty");
+  const innocent = bench.read("innocent");
+  const worker = bench.reader(0);
+  worker.finish();
+  await first;
+  const jobs = worker.reads.at(-1)!.jobs;
+  Atomics.store(worker.cancel, 1, jobs[0]!.jobId);
+  worker.die("failed: out of memory");
+  await rejects(guilty, { code: "engine_failed" });
+  strictEqual(worker.isTerminated, true);
+  bench.reader(0).finish();
+  strictEqual(await innocent, "innocent");
+  worker.finish();
+  strictEqual(bench.pool.replacedWorkerCount, 1);
+});
+
+Deno.test("SqlPool replaces a worker that overruns the limit of its job, not one that is merely busy", async () => {
+  const bench = new Bench(1);
+  const slow = bench.read("slow", { deadlineMs: 1_000 });
+  bench.clock.advance(5_000);
+  bench.pool.sweep();
+  strictEqual(bench.pool.replacedWorkerCount, 0);
+  Atomics.store(bench.reader(0).cancel, 1, bench.reader(0).reads[0]!.jobs[0]!.jobId);
+  bench.clock.advance(2_000);
+  bench.pool.sweep();
+  await rejects(slow, { code: "engine_failed" });
+  strictEqual(bench.pool.replacedWorkerCount, 1);
+});
+
+Deno.test("SqlPool: a cancelled query is taken back while it waits, and stopped by flag while it runs", async () => {
+  const bench = new Bench(1);
+  const running = new AbortController();
+  const waiting = new AbortController();
+  const first = bench.read("running", { signal: running.signal });
+  const second = bench.read("waiting", { signal: waiting.signal });
+  waiting.abort();
+  await rejects(second, { code: "cancelled" });
+  running.abort();
+  const { jobId } = bench.reader(0).reads[0]!.jobs[0]!;
+  strictEqual(Atomics.load(bench.reader(0).cancel, 0), jobId);
+  const error = { code: "cancelled", message: "stopped", details: {} } as const;
+  bench.reader(0).answer({ kind: "read_results", results: [{ jobId, outcome: { ok: false, error } }] });
+  await rejects(first, { code: "cancelled" });
+  await rejects(bench.read("late", { signal: AbortSignal.abort() }), { code: "cancelled" });
+});
+
+Deno.test("SqlPool refuses a query that waited for a reader past its deadline", async () => {
+  const bench = new Bench(1);
+  const running = bench.read("running");
+  const late = bench.read("late", { deadlineMs: 100 });
+  bench.clock.advance(200);
+  bench.reader(0).finish();
+  await rejects(late, { code: "timeout" });
+  strictEqual(await running, "running");
+});
+
+Deno.test("SqlPool keeps queries off a reader that copies a checkpoint, and says when its worker was lost", async () => {
+  const bench = new Bench(2);
+  const copy = { file: "db/main.db", pageSize: 512, pageCount: 1, keepPageCount: 1 };
+  const pages = { pageNumbers: new Uint32Array(0), positions: new Float64Array(0) };
+  const checkpoint = bench.pool.checkpoint({ ...copy, ...pages });
+  const answers = [bench.read("a"), bench.read("b")];
+  strictEqual(bench.reader(1).reads.length, 0);
+  bench.reader(0).finish();
+  bench.reader(0).finish();
+  await Promise.all(answers);
+  bench.reader(1).die("died");
+  await rejects(checkpoint, { code: "engine_failed" });
+});
+
+Deno.test("SqlPool.stop() ends all workers and refuses what waits", async () => {
+  const bench = new Bench(1);
+  const answers = [bench.read("a"), bench.read("b")];
+  bench.pool.stop();
+  for (const answer of answers) await rejects(answer, { code: "stopping" });
+  strictEqual(bench.workers.every((worker) => worker.isTerminated), true);
+});

@@ -1,0 +1,222 @@
+/**
+ * A node without Raft and network, in one thread: log, page store, checkpoints and a SQL worker over a simulated disk. What a
+ * leader would commit is committed when the test says so.
+ */
+import { NodeError } from "../../core/base/errors.ts";
+import { LIMITS } from "../../core/base/limits.ts";
+import { Log } from "../../core/log/log.ts";
+import { chainHash } from "../../core/log/record.ts";
+import { readCheckpoints } from "../../core/node/checkpoints.ts";
+import { databaseFile, writeCheckpointMeta } from "../../core/pages/checkpoint_meta.ts";
+import type { Database } from "../../core/pages/database.ts";
+import { encodeCreate } from "../../core/pages/entry_body.ts";
+import { PageStore, type View } from "../../core/pages/page_store.ts";
+import { EntryType } from "../../core/raft/message.ts";
+import type { DatabaseBase, MessageFromWorker, WriteResults } from "../../core/sql/messages.ts";
+import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
+import { WorkerCore } from "../../core/sql/worker_core.ts";
+import { ManualClock } from "./manual_clock.ts";
+import { SeededRandom } from "./seeded_random.ts";
+import { SimDisk } from "./sim_disk.ts";
+
+const CLUSTER_ID = "0123456789abcdef0123456789abcdef";
+const MODULE = loadEngineModule();
+
+export interface BenchRow {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+export class StoreBench {
+  readonly disk: SimDisk;
+  readonly store: PageStore;
+  readonly log: Log;
+  readonly clock = new ManualClock();
+  readonly #worker: WorkerCore;
+  readonly #answers: MessageFromWorker[] = [];
+  #term: number;
+  #nextJobId = 1;
+  #batchNumber = 0;
+  #hasSession = false;
+  #readerSequence: number | undefined;
+  readonly #pageSize: number;
+
+  constructor(disk: SimDisk, store: PageStore, log: Log, pageSize: number) {
+    this.disk = disk;
+    this.store = store;
+    this.log = log;
+    this.#pageSize = pageSize;
+    this.#term = Math.max(1, log.termAt(log.lastIndex()) ?? 1);
+    this.#worker = this.#newWorker();
+  }
+
+  /** Opens what the disk holds; everything in the log counts as committed up to `commitIndex`. */
+  static async open(disk: SimDisk, pageSize = 4_096): Promise<StoreBench> {
+    disk.makeDirectory("db");
+    const store = new PageStore(readCheckpoints(disk));
+    const { log } = await Log.open(disk, {
+      clusterId: CLUSTER_ID,
+      base: { index: 0, term: 0, hash: 0 },
+      onEntry: (entry, bodyPosition) =>
+        void store.append({ index: entry.index, body: entry.data, bodyPosition }),
+    });
+    store.publish(log.lastIndex());
+    return new StoreBench(disk, store, log, pageSize);
+  }
+
+  #newWorker(): WorkerCore {
+    const random = new SeededRandom(7);
+    return new WorkerCore({
+      module: MODULE,
+      disk: this.disk,
+      clock: this.clock,
+      random,
+      cancel: new Int32Array(new SharedArrayBuffer(8)),
+      post: (message) => this.#answers.push(structuredClone(message)),
+    });
+  }
+
+  /** The database `main`, created on first use. */
+  get database(): Database {
+    const found = this.store.findAtTip("main");
+    if (found !== undefined) return found;
+    this.#append(encodeCreate({ name: "main", staged: false, pageSize: this.#pageSize, wallMs: 0 }));
+    return this.store.findAtTip("main") as Database;
+  }
+
+  /** Runs statements as requests of one batch at the tip and appends what they changed. Nothing is committed yet. */
+  async write(...statements: string[]): Promise<WriteResults> {
+    const { database } = this;
+    this.#batchNumber++;
+    const base = this.#hasSession ? undefined : this.#base(database, Infinity);
+    this.#hasSession = true;
+    await this.#worker.handle({
+      kind: "write",
+      jobId: this.#nextJobId++,
+      databaseId: database.id,
+      batchNumber: this.#batchNumber,
+      requests: statements.map((sql) => ({
+        kind: "execute",
+        statements: [{ sql, parameters: [] }],
+        format: "json",
+        rowShape: "arrays",
+      })),
+      runMsMax: LIMITS.statementMsMax,
+      located: [],
+      locatedBatch: this.#batchNumber - 1,
+      ...(base === undefined ? {} : { base }),
+      segments: this.log.segments().list,
+    });
+    const results = this.#answers.pop() as WriteResults;
+    for (const body of results.bodies) this.#append(body);
+    if (results.diedAt !== undefined) this.#hasSession = false;
+    return results;
+  }
+
+  async commit(): Promise<number> {
+    await this.log.sync();
+    this.store.publish(this.log.lastIndex());
+    return this.log.lastIndex();
+  }
+
+  /** Another leader's log replaces the uncommitted tail. */
+  async loseTail(): Promise<void> {
+    const from = this.store.publishedIndex + 1;
+    if (this.log.lastIndex() < from) return;
+    this.dropSession();
+    this.store.dropFrom(from);
+    this.#term++;
+    this.#append(encodeCreate({ name: `term-${this.#term}`, staged: false, pageSize: 512, wallMs: 0 }), from);
+    await this.commit();
+  }
+
+  dropSession(): void {
+    this.#hasSession = false;
+  }
+
+  openView(): View {
+    return this.store.openView(this.store.find("main") as Database);
+  }
+
+  /** @throws NodeError what the query earns */
+  async read(view: View, sql: string): Promise<BenchRow> {
+    const { database } = view;
+    const deltas = this.#readerSequence === undefined
+      ? undefined
+      : database.deltasSince(this.#readerSequence);
+    const base = deltas === undefined ? this.#base(database, database.published) : undefined;
+    this.#readerSequence = database.deltaEnd;
+    await this.#worker.handle({
+      kind: "read",
+      jobs: [{
+        jobId: this.#nextJobId++,
+        databaseId: database.id,
+        viewIndex: view.index,
+        sql,
+        parameters: [],
+        format: "json",
+        rowShape: "arrays",
+        runMsMax: LIMITS.statementMsMax,
+      }],
+      updates: [{
+        databaseId: database.id,
+        deltas: deltas ?? [],
+        oldestView: database.oldestView,
+        ...(base === undefined ? {} : { base }),
+      }],
+      segments: this.log.segments().list,
+    });
+    const answer = this.#answers.pop();
+    if (answer?.kind !== "read_results") throw new Error(`Expected results, got ${answer?.kind}`);
+    const outcome = answer.results[0]!.outcome;
+    if (!outcome.ok) throw new NodeError(outcome.error.code, outcome.error.message, outcome.error.details);
+    return JSON.parse(`{${new TextDecoder().decode(outcome.value.bytes)}}`);
+  }
+
+  /** Copies up to the oldest view, as `core/node/checkpoints.ts` does. */
+  async checkpoint(): Promise<void> {
+    const { database } = this;
+    const index = database.oldestView;
+    if (index <= database.checkpoint.index) return;
+    const pageCount = database.pages.pageCountAt(index);
+    const { pageNumbers, positions } = database.pages.newestAt(index);
+    await this.#worker.handle({
+      kind: "checkpoint",
+      jobId: this.#nextJobId++,
+      file: databaseFile("main"),
+      pageSize: database.pageSize,
+      pageCount,
+      keepPageCount: Math.min(database.pages.smallestPageCount(index), pageCount),
+      pageNumbers,
+      positions,
+      segments: this.log.segments().list,
+    });
+    const answer = this.#answers.pop();
+    if (answer?.kind !== "job_done") throw new Error(`Checkpoint ended with ${JSON.stringify(answer)}`);
+    const { id, pageSize } = database;
+    await writeCheckpointMeta(this.disk, "main", { databaseId: id, index, pageCount, pageSize });
+    database.checkpointed({ index, pageCount }, database.bytesSinceCheckpoint);
+    this.dropSession();
+  }
+
+  async close(): Promise<void> {
+    await this.log.close();
+  }
+
+  #append(body: Uint8Array, index = this.log.lastIndex() + 1): void {
+    const type = EntryType.data;
+    const hash = chainHash(this.log.hashAt(index - 1) ?? 0, this.#term, index, type, body);
+    this.log.append([{ index, term: this.#term, type, data: body, hash }], this.store.publishedIndex);
+    this.store.append({ index, body, bodyPosition: this.log.positionOf(index) });
+  }
+
+  #base(database: Database, through: number): DatabaseBase {
+    return {
+      databaseId: database.id,
+      pageSize: database.pageSize,
+      file: database.checkpoint.index > 0 ? databaseFile(database.name) : undefined,
+      filePageCount: database.checkpoint.pageCount,
+      pages: database.pages.export(through),
+    };
+  }
+}

@@ -38,7 +38,7 @@ import type {
 import { type ImportSteps, Transfer } from "./transfer.ts";
 import { mustBeName, WritePath } from "./write_path.ts";
 
-/** Waiting reads and writes are looked at this often: the grain of their time limits. */
+/** Waiting reads and writes are looked at this often: the grain of their time limits. Not at all while none waits. */
 const SWEEP_MS = 10;
 /** Longer than a vote takes (two round trips and a sync), so that the first to campaign usually wins. */
 const CAMPAIGN_PAUSE_MS_MAX = 40;
@@ -66,6 +66,7 @@ export class Node implements NodeService, TransportHandler {
   #stopped = false;
   #failed = false;
   #announced = false;
+  #isWatching = false;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -159,7 +160,6 @@ export class Node implements NodeService, TransportHandler {
     if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
     this.#driver.run();
     this.#tick();
-    this.#sweep();
   }
 
   /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
@@ -186,6 +186,7 @@ export class Node implements NodeService, TransportHandler {
   // What clients ask.
 
   query(request: QueryRequest): Promise<QueryAnswer> {
+    this.#watch();
     return this.#reads.query(request, this.#deadline(request.timeoutMs));
   }
 
@@ -221,6 +222,7 @@ export class Node implements NodeService, TransportHandler {
     name: string,
     timeoutMs: Milliseconds,
   ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }> {
+    this.#watch();
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(timeoutMs));
     const { version, list } = this.#parts.log.segments();
     if (version !== this.#segmentsVersion) this.#segments.update(list);
@@ -309,6 +311,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   onCall(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    this.#watch();
     return servePeerCall(this.#peerHandlers, from, method, body);
   }
 
@@ -373,12 +376,20 @@ export class Node implements NodeService, TransportHandler {
     this.#pool.sweep();
   }
 
-  #sweep(): void {
-    if (this.#stopped) return;
+  /** Something may wait from now on: looks after its time limit until nothing does. */
+  #watch(): void {
+    if (this.#isWatching || this.#stopped) return;
+    this.#isWatching = true;
     this.#cancelSweep = this.#parts.clock.after(SWEEP_MS, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#isWatching = false;
+    if (this.#stopped) return;
     this.#gate.sweep();
     this.#reads.sweep();
     this.#writes.sweep();
+    if (this.#gate.waitingCount + this.#reads.waitingCount + this.#writes.waitingCount > 0) this.#watch();
   }
 
   #atLeader<M extends PeerMethod>(
@@ -387,6 +398,7 @@ export class Node implements NodeService, TransportHandler {
     deadlineMs: Milliseconds,
   ): Promise<PeerMethods[M]["answer"]> {
     const { clock, transport, nodeId } = this.#parts;
+    this.#watch();
     if (this.#stopped) {
       return Promise.reject(new NodeError("stopping", "The node is stopping; nothing was logged"));
     }
@@ -401,6 +413,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   async #confirm(): Promise<void> {
+    this.#watch();
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(10_000));
   }
 

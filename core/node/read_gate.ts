@@ -40,6 +40,12 @@ export class ReadGate {
     this.#nextContext = firstContext;
   }
 
+  get waitingCount(): number {
+    let count = this.#gathering.length;
+    for (const round of this.#rounds.values()) count += round.waiters.length;
+    return count;
+  }
+
   /** Resolves with an index that was committed after the call; rejects at the deadline. */
   confirm(deadlineMs: Milliseconds): Promise<LogIndex> {
     return new Promise((resolve, reject) => {

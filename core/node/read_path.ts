@@ -26,6 +26,10 @@ export class ReadPath {
     this.#options = options;
   }
 
+  get waitingCount(): number {
+    return this.#waiters.size;
+  }
+
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
     await this.reach(request.level, request.index, request.maxAgeMs, deadlineMs);
     const { pool, store } = this.#options;

@@ -6,7 +6,7 @@ import type { SegmentReader } from "../log/segment_reader.ts";
 import { encodePages, type Frame } from "../pages/entry_body.ts";
 import { LogPageSource } from "../pages/log_page_source.ts";
 import type { View } from "../pages/page_store.ts";
-import { presentAsPlainFile, presentAsWalFile } from "../pages/plain_file.ts";
+import { presentAsView, presentAsWal } from "../pages/database_header.ts";
 import type { SqlPool } from "../sql/pool.ts";
 
 /** The steps of an upload, each carried out by the leader. */
@@ -62,7 +62,7 @@ export class Transfer {
         for (let i = 0; i < count; i++) {
           source.readPage(first + i, chunk.subarray(i * pageSize, (i + 1) * pageSize));
         }
-        if (first === 1) presentAsPlainFile(chunk.subarray(0, pageSize), view.index);
+        if (first === 1) presentAsView(chunk.subarray(0, pageSize), view.index);
         yield chunk;
       }
     } finally {
@@ -163,7 +163,7 @@ async function writeChunks(file: DiskFile, chunks: AsyncIterable<Uint8Array>): P
 function readFrames(file: DiskFile, pageSize: number, first: number, count: number): Frame[] {
   const bytes = new Uint8Array(pageSize * count);
   file.readAt(bytes, (first - 1) * pageSize);
-  if (first === 1) presentAsWalFile(bytes);
+  if (first === 1) presentAsWal(bytes);
   return Array.from({ length: count }, (_, i) => ({
     pageNumber: first + i,
     bytes: bytes.subarray(i * pageSize, (i + 1) * pageSize),

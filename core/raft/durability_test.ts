@@ -10,7 +10,11 @@ Deno.test("Durability moves when an output is persisted, not when it is taken (p
   const second = durability.taken(8, 3, 1, 0);
   strictEqual(durability.durableIndex, 3);
   durability.persisted(first);
-  deepStrictEqual([durability.durableIndex, durability.durableTerm, durability.durableVote], [5, TERM, NOBODY]);
+  deepStrictEqual([durability.durableIndex, durability.durableTerm, durability.durableVote], [
+    5,
+    TERM,
+    NOBODY,
+  ]);
   durability.persisted(second);
   deepStrictEqual([durability.durableIndex, durability.durableTerm, durability.durableVote], [8, 3, 1]);
 });

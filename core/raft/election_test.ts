@@ -62,7 +62,10 @@ Deno.test("onVote() of a pre-vote promises nothing: neither term nor vote change
   bench.receive(asks({ preVote: true }));
   bench.receive(asks({ preVote: true, from: 3, term: 9 }));
   // A grant names the term asked for.
-  deepStrictEqual(bench.sent("vote_reply").map(({ granted, term }) => [granted, term]), [[true, 5], [true, 9]]);
+  deepStrictEqual(bench.sent("vote_reply").map(({ granted, term }) => [granted, term]), [[true, 5], [
+    true,
+    9,
+  ]]);
   deepStrictEqual(bench.node.durableHardState, { term: 4, vote: 3 });
   strictEqual(bench.status.term, 4);
 });
@@ -157,7 +160,14 @@ Deno.test("A voter whose removal is not committed still campaigns, without count
   bench.tick(5);
   deepStrictEqual(bench.sent("vote").map(({ to, preVote }) => [to, preVote]), [[2, true], [3, true]]);
   const grant = (from: number, preVote: boolean) =>
-    bench.receive({ kind: "vote_reply", from, to: 1, term: bench.status.term + (preVote ? 1 : 0), preVote, granted: true });
+    bench.receive({
+      kind: "vote_reply",
+      from,
+      to: 1,
+      term: bench.status.term + (preVote ? 1 : 0),
+      preVote,
+      granted: true,
+    });
   grant(2, true);
   strictEqual(bench.status.role, "pre_candidate");
   grant(3, true);

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { logOf, type MemoryLog, membershipOf } from "../../tests/support/raft_node.ts";
+import { logOf, membershipOf, type MemoryLog } from "../../tests/support/raft_node.ts";
 import { encodeMembership } from "./membership.ts";
 import { LogTail } from "./log_tail.ts";
 import type { Entry } from "./message.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { MemoryLog, membershipOf, nextEntry, testChainHash } from "../../tests/support/raft_node.ts";
+import { membershipOf, MemoryLog, nextEntry, testChainHash } from "../../tests/support/raft_node.ts";
 import { encodeMembership, type Membership } from "./membership.ts";
 import { MembershipHistory } from "./membership_history.ts";
 import { EntryType } from "./message.ts";
@@ -17,7 +17,13 @@ function logWith(length: number, at: Record<number, [Membership, Membership]>): 
     else {
       const data = encodeMembership(...change);
       const type = EntryType.membership;
-      log.append([{ index, term: 1, type, data, hash: testChainHash(log.hashAt(index - 1)!, 1, index, type, data) }]);
+      log.append([{
+        index,
+        term: 1,
+        type,
+        data,
+        hash: testChainHash(log.hashAt(index - 1)!, 1, index, type, data),
+      }]);
     }
   }
   return log;

@@ -91,7 +91,8 @@ Deno.test("Progress keeps match below next and never lowers match, whatever answ
       if (kind === "rejected") progress.rejected(a, b);
       if (kind === "snapshot") progress.becomeSnapshot(a, 0);
       if (kind === "probe") progress.becomeProbe(a);
-      const sendable = progress.state === "probe" || (progress.state === "replicate" && !progress.inFlight.full);
+      const sendable = progress.state === "probe" ||
+        (progress.state === "replicate" && !progress.inFlight.full);
       if (kind === "sent" && sendable) progress.sent(progress.next - 1 + a, b);
       strictEqual(progress.match >= before && progress.match < progress.next, true);
     }

@@ -166,4 +166,3 @@ Deno.test("readIndex() of a lone voter needs nobody", () => {
   bench.node.run();
   deepStrictEqual(bench.reads, [{ context: 1, index: 2, rejected: false }]);
 });
-

@@ -1,7 +1,7 @@
 import { NodeError } from "../base/errors.ts";
 import type { Clock, Disk, Random } from "../base/ports.ts";
 import { LIMITS } from "../base/limits.ts";
-import { pageSizeOf } from "../pages/plain_file.ts";
+import { HEADER_BYTES, pageSizeOf } from "../pages/database_header.ts";
 import { ReaderSession } from "./reader_session.ts";
 import type { EngineModule } from "./engine.ts";
 
@@ -16,7 +16,7 @@ export async function checkDatabaseFile(
 ): Promise<{ pageSize: number; pageCount: number }> {
   const file = options.disk.openFile(path, "read");
   try {
-    const header = new Uint8Array(100);
+    const header = new Uint8Array(HEADER_BYTES);
     const read = file.readAt(header, 0);
     const pageSize = read === header.length ? pageSizeOf(header) : undefined;
     if (pageSize === undefined) throw invalid("it does not begin with a SQLite header");

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { LogIndex } from "../base/ids.ts";
-import { presentAsView } from "./database_header.ts";
+import { presentAsView } from "../pages/database_header.ts";
 import type { EngineFile, EngineFileKind, EngineFileSystem } from "./engine.ts";
 import type { ViewSource } from "./page_source.ts";
 import { TemporaryFile, TemporarySpace } from "./temporary_file.ts";

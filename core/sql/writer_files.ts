@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import { emptyDatabasePage, presentAsWal } from "./database_header.ts";
+import { emptyDatabasePage, presentAsWal } from "../pages/database_header.ts";
 import type { EngineFile, EngineFileKind, EngineFileSystem } from "./engine.ts";
 import { type BatchNumber, PageOverlay } from "./page_overlay.ts";
 import type { PageSource } from "./page_source.ts";

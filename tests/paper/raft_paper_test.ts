@@ -6,7 +6,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { encodeMembership } from "../../core/raft/membership.ts";
 import { EntryType, type Message } from "../../core/raft/message.ts";
 import { appendFrom, RaftBench } from "../support/raft_bench.ts";
-import { logOf, type MemoryLog, membershipOf, nextEntry } from "../support/raft_node.ts";
+import { logOf, membershipOf, type MemoryLog, nextEntry } from "../support/raft_node.ts";
 
 const THREE = membershipOf([1, 2, 3]);
 const FIVE = membershipOf([1, 2, 3, 4, 5]);

@@ -5,7 +5,7 @@ import type { AppendMessage, Entry, Message } from "../../core/raft/message.ts";
 import type { RaftOptions } from "../../core/raft/options.ts";
 import type { Output, RaftEvent, ReadState } from "../../core/raft/output.ts";
 import type { Raft } from "../../core/raft/raft.ts";
-import { logOf, type MemoryLog, membershipOf, RaftNode, testChainHash } from "./raft_node.ts";
+import { logOf, membershipOf, type MemoryLog, RaftNode, testChainHash } from "./raft_node.ts";
 
 export const BENCH_OPTIONS: RaftOptions = {
   id: 1,

@@ -102,7 +102,11 @@ export class RaftChecker {
 
   #compare(node: RaftNode, commitIndex: LogIndex): void {
     const published = this.#published.get(`${node.id}/compared`) ?? 0;
-    for (let index = Math.max(node.log.firstIndex(), Math.min(published, commitIndex)); index <= commitIndex; index++) {
+    for (
+      let index = Math.max(node.log.firstIndex(), Math.min(published, commitIndex));
+      index <= commitIndex;
+      index++
+    ) {
       const term = node.log.termAt(index);
       const hash = node.log.hashAt(index);
       assert(

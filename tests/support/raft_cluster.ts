@@ -5,62 +5,9 @@ import { encodeMembership, type Membership, type MembershipChange } from "../../
 import type { Entry, Message, SnapshotMetadata } from "../../core/raft/message.ts";
 import type { RaftOptions } from "../../core/raft/options.ts";
 import { RaftChecker } from "./raft_checker.ts";
-import { firstEntry, MemoryLog, membershipOf, RaftNode, testChainHash } from "./raft_node.ts";
+import { CHURN_FAULTS, type Faults, MIXED_FAULTS } from "./raft_faults.ts";
+import { firstEntry, membershipOf, MemoryLog, RaftNode, testChainHash } from "./raft_node.ts";
 import { SeededRandom } from "./seeded_random.ts";
-
-/** Probabilities per step, out of their sum. */
-export interface Faults {
-  readonly tick: number;
-  readonly deliver: number;
-  readonly drop: number;
-  readonly duplicate: number;
-  readonly sync: number;
-  readonly propose: number;
-  readonly read: number;
-  readonly crash: number;
-  readonly restart: number;
-  readonly cut: number;
-  readonly heal: number;
-  readonly change: number;
-  readonly transfer: number;
-  readonly compact: number;
-  readonly snapshot: number;
-  readonly hint: number;
-}
-
-export const MIXED_FAULTS: Faults = {
-  tick: 300,
-  deliver: 900,
-  drop: 25,
-  duplicate: 15,
-  sync: 350,
-  propose: 120,
-  read: 40,
-  crash: 5,
-  restart: 12,
-  cut: 5,
-  heal: 5,
-  change: 12,
-  transfer: 4,
-  compact: 10,
-  snapshot: 30,
-  hint: 6,
-};
-
-/** Leaders come and go all the time, members and logs stay as they are: old leaders, old tails, old answers. */
-export const CHURN_FAULTS: Faults = {
-  ...MIXED_FAULTS,
-  tick: 700,
-  propose: 60,
-  read: 80,
-  crash: 10,
-  restart: 45,
-  cut: 16,
-  heal: 12,
-  change: 0,
-  compact: 2,
-  hint: 12,
-};
 
 const MESSAGES_MAX = 300;
 const MEMBERS_MAX = 6;
@@ -109,7 +56,10 @@ export class RaftCluster {
       uncommittedBytesMax: random.integer(20, 200),
       chainHash: testChainHash,
     };
-    const voters = Array.from({ length: random.pick(churn ? [3, 3, 4, 5] : [1, 2, 3, 3, 4, 5]) }, (_, at) => at + 1);
+    const voters = Array.from(
+      { length: random.pick(churn ? [3, 3, 4, 5] : [1, 2, 3, 3, 4, 5]) },
+      (_, at) => at + 1,
+    );
     const first = firstEntry(membershipOf(voters));
     for (const id of voters) this.#addNode(id, first);
   }

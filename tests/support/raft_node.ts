@@ -1,7 +1,12 @@
 /** One Raft core with a log in memory and a disk that keeps what was synced: what a driver does, without a driver. */
 import { assert } from "../../core/base/assert.ts";
 import type { LogIndex, NodeId } from "../../core/base/ids.ts";
-import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../../core/raft/membership.ts";
+import {
+  decodeMembership,
+  EMPTY_MEMBERSHIP,
+  encodeMembership,
+  type Membership,
+} from "../../core/raft/membership.ts";
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
 import type { ChainHash, RaftOptions } from "../../core/raft/options.ts";
 import type { HardState, LogReader, Output } from "../../core/raft/output.ts";

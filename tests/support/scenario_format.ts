@@ -7,7 +7,9 @@ import type { RaftNode } from "./raft_node.ts";
 export function formatEntry(entry: Entry): string {
   const place = `${entry.index}/${entry.term}`;
   if (entry.type === EntryType.empty) return `${place}:empty`;
-  if (entry.type === EntryType.membership) return `${place}:(${formatMembership(decodeMembership(entry.data))})`;
+  if (entry.type === EntryType.membership) {
+    return `${place}:(${formatMembership(decodeMembership(entry.data))})`;
+  }
   return `${place}:"${new TextDecoder().decode(entry.data)}"`;
 }
 

@@ -7,7 +7,7 @@ import { encodeMembership, type MembershipChange } from "../../core/raft/members
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
 import type { Output } from "../../core/raft/output.ts";
 import { BENCH_OPTIONS } from "./raft_bench.ts";
-import { logOf, MemoryLog, membershipOf, RaftNode } from "./raft_node.ts";
+import { logOf, membershipOf, MemoryLog, RaftNode } from "./raft_node.ts";
 import { formatEntry, formatMessage, formatStatus } from "./scenario_format.ts";
 
 export interface Block {
@@ -85,7 +85,9 @@ export class ScenarioPlayer {
       case "drop":
         return this.#say(`dropped ${this.#take(args).length}`);
       case "duplicate":
-        return void (this.#queue = this.#queue.flatMap((each) => matches(each, args) ? [each, { ...each }] : [each]));
+        return void (this.#queue = this.#queue.flatMap((each) =>
+          matches(each, args) ? [each, { ...each }] : [each]
+        ));
       case "messages":
         return this.#queue.forEach((message) => this.#say(formatMessage(message)));
       case "cut":

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { pageSizeOf, presentAsPlainFile, presentAsWalFile } from "./plain_file.ts";
+import { pageSizeOf, presentAsView, presentAsWal } from "./database_header.ts";
 
 /** A real file of native SQLite. */
 function nativeFile(pageSize: number): Uint8Array {
@@ -24,11 +24,11 @@ Deno.test("pageSizeOf() reads what SQLite wrote, the largest page size included,
   strictEqual(pageSizeOf(new TextEncoder().encode("x".repeat(200))), undefined);
 });
 
-Deno.test("presentAsPlainFile() after presentAsWalFile() gives a page 1 that native SQLite opens", () => {
+Deno.test("presentAsView() after presentAsWal() gives a page 1 that native SQLite opens", () => {
   const file = nativeFile(4_096);
-  presentAsWalFile(file);
+  presentAsWal(file);
   deepStrictEqual([...file.subarray(18, 20)], [2, 2]);
-  presentAsPlainFile(file, 2 ** 32 + 5);
+  presentAsView(file, 2 ** 32 + 5);
   deepStrictEqual([...file.subarray(18, 20)], [1, 1]);
   deepStrictEqual([...file.subarray(24, 28)], [0, 0, 0, 5], "the change counter follows the index");
   const path = Deno.makeTempFileSync();

@@ -3,6 +3,7 @@
  * Numbers are big-endian.
  */
 export const HEADER_BYTES = 100;
+const MAGIC = "SQLite format 3\0";
 const WRITE_VERSION_OFFSET = 18;
 const READ_VERSION_OFFSET = 19;
 const CHANGE_COUNTER_OFFSET = 24;
@@ -15,7 +16,7 @@ const SQLITE_VERSION_NUMBER = 3_053_000;
 /** Page 1 of a database without tables, in WAL mode, UTF-8: what SQLite writes when it creates a database. */
 export function emptyDatabasePage(pageSize: number): Uint8Array {
   const page = new Uint8Array(pageSize);
-  page.set(new TextEncoder().encode("SQLite format 3\0"));
+  page.set(new TextEncoder().encode(MAGIC));
   const view = new DataView(page.buffer);
   view.setUint16(16, pageSize === 65_536 ? 1 : pageSize);
   presentAsWal(page);
@@ -30,6 +31,16 @@ export function emptyDatabasePage(pageSize: number): Uint8Array {
   page[HEADER_BYTES] = 13; // An empty leaf of a table b-tree: the schema.
   view.setUint16(105, pageSize === 65_536 ? 0 : pageSize);
   return page;
+}
+
+/** Page size of a SQLite file by its first 100 bytes; undefined when it is not one. */
+export function pageSizeOf(header: Uint8Array): number | undefined {
+  if (header.length < HEADER_BYTES) return undefined;
+  for (let i = 0; i < MAGIC.length; i++) if (header[i] !== MAGIC.charCodeAt(i)) return undefined;
+  const stored = new DataView(header.buffer, header.byteOffset).getUint16(16);
+  const pageSize = stored === 1 ? 65_536 : stored;
+  const isPowerOfTwo = (pageSize & (pageSize - 1)) === 0;
+  return pageSize >= 512 && isPowerOfTwo ? pageSize : undefined;
 }
 
 /** The writer must find WAL mode, also in a database that was loaded from a file in another mode. */

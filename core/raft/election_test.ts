@@ -186,7 +186,18 @@ Deno.test("onVoteReply() counts only answers to the question that is open", () =
     bench.receive({ kind: "vote_reply", from, to: 1, term, preVote, granted });
   reply(2, 2, true);
   reply(2, 2, true);
-  reply(3, 2, false);
+  strictEqual(bench.status.role, "pre_candidate");
+  reply(3, 2, true);
+  bench.sync();
+  deepStrictEqual([bench.status.role, bench.status.term], ["candidate", 2]);
+  // The votes are lost; grants of the first pre-vote that come now do not answer the second one.
+  bench.tick(5);
+  strictEqual(bench.status.role, "pre_candidate");
+  reply(4, 2, true);
+  reply(5, 2, true);
+  deepStrictEqual([bench.status.role, bench.status.term], ["pre_candidate", 2]);
+  // As many refusals as leave no majority end the attempt.
+  for (const from of [2, 3, 4]) reply(from, 2, true, false);
   strictEqual(bench.status.role, "follower");
 });
 

@@ -140,8 +140,11 @@ async function shutDown(server: HttpServer, node: Node): Promise<void> {
 
 async function onEndOfInput(callback: () => void): Promise<void> {
   const bytes = new Uint8Array(1024);
-  while (await Deno.stdin.read(bytes) !== null);
-  callback();
+  try {
+    while (await Deno.stdin.read(bytes) !== null);
+  } finally {
+    callback();
+  }
 }
 
 if ("WorkerGlobalScope" in globalThis) {

@@ -1,4 +1,4 @@
-import type { SqlWorker, StartSqlWorker } from "../sql/pool.ts";
+import type { SqlWorker, StartSqlWorker } from "../sql/worker_slot.ts";
 import type { MessageFromWorker } from "../sql/messages.ts";
 
 /**
@@ -16,6 +16,8 @@ export function sqlWorkerThreads(program: string, dataFolder: string): StartSqlW
       event.preventDefault();
       onDied(`failed: ${event.message}`);
     };
+    // A message that cannot be read is an answer that never comes.
+    worker.onmessageerror = () => onDied("sent a message that cannot be read");
     worker.postMessage({ dataFolder, cancel });
     return {
       post: (message) => worker.postMessage(message),

@@ -31,26 +31,31 @@ export class Checkpoints {
   sweep(): void {
     // Not while a copy runs: it may be of a database that was dropped meanwhile.
     if (this.#running !== undefined) return;
-    this.#removeGone();
+    const gone = this.#options.store.takeGone();
+    if (gone.length > 0) return this.#start(this.#remove(gone));
     const due = this.#options.store.list().find((database) =>
       database.bytesSinceCheckpoint >= this.#options.checkpointBytes && this.#canRun(database)
     );
-    if (due !== undefined) this.#start(due);
+    if (due !== undefined) this.#start(this.#run(due));
   }
 
   /** Checkpoints everything, so that the `.db` files of a stopped node are whole. */
   async all(): Promise<void> {
     await this.#running;
-    this.#removeGone();
-    for (const database of this.#options.store.list()) {
-      if (database.published > database.checkpoint.index && this.#canRun(database)) await this.#run(database);
+    const { store } = this.#options;
+    this.#start(this.#remove(store.takeGone()));
+    await this.#running;
+    for (const database of store.list()) {
+      if (database.published <= database.checkpoint.index || !this.#canRun(database)) continue;
+      this.#start(this.#run(database));
+      await this.#running;
     }
   }
 
-  #start(database: Database): void {
-    this.#running = this.#run(database).catch((error) => {
+  #start(work: Promise<void>): void {
+    this.#running = work.catch((error) => {
       // The worker was lost to something else: the copy is repeated. A failed copy itself is fatal in the worker.
-      if (error instanceof NodeError && error.code === "engine_failed") return;
+      if (error instanceof NodeError && (error.code === "engine_failed" || error.code === "stopping")) return;
       this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
     }).finally(() => {
       this.#running = undefined;
@@ -66,7 +71,9 @@ export class Checkpoints {
     const { disk, pool, events } = this.#options;
     const index = database.oldestView;
     const pageCount = database.pages.pageCountAt(index);
-    const keepPageCount = Math.min(database.pages.smallestPageCount(index), pageCount);
+    // A file without a record is what a dropped database or an unfinished first copy left: nothing of it counts.
+    const isFirst = database.checkpoint.index === 0;
+    const keepPageCount = isFirst ? 0 : Math.min(database.pages.smallestPageCount(index), pageCount);
     const { pageNumbers, positions } = database.pages.newestAt(index);
     const bytes = database.bytesSinceCheckpoint;
     const file = databaseFile(database.name);
@@ -78,20 +85,23 @@ export class Checkpoints {
     events.event("checkpoint_done", { database: database.name, index, pages: pageNumbers.length });
   }
 
-  #removeGone(): void {
-    const { disk, store, pool } = this.#options;
-    for (const database of store.takeGone()) {
-      pool.closeDatabase(database.id);
-      if (database.checkpoint.index > 0) removeFiles(disk, database.name);
-    }
+  /**
+   * The records go first, for good: after a crash the drop may not be known to be committed, and a record must never
+   * stand beside a file that is gone or that a database of the same name has begun to write.
+   */
+  async #remove(gone: readonly Database[]): Promise<void> {
+    const { disk, pool } = this.#options;
+    for (const { id } of gone) pool.closeDatabase(id);
+    const names = gone.filter(({ checkpoint }) => checkpoint.index > 0).map(({ name }) => name);
+    if (names.length === 0) return;
+    for (const name of names) removeWhereFound(disk, metaFile(name));
+    await disk.syncDirectory("db");
+    for (const name of names) removeWhereFound(disk, databaseFile(name));
   }
 }
 
-/** The record goes first: a file without one is an unfinished first checkpoint and is written over. */
-function removeFiles(disk: Disk, name: string): void {
-  for (const path of [metaFile(name), databaseFile(name)]) {
-    if (disk.exists(path)) disk.remove(path);
-  }
+function removeWhereFound(disk: Disk, path: string): void {
+  if (disk.exists(path)) disk.remove(path);
 }
 
 /** What the `.db` files hold, by their records; for the start of a node. */
@@ -111,7 +121,8 @@ export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean):
     if (!entry.endsWith(".meta")) continue;
     const name = entry.slice(0, -".meta".length);
     if (isKnown(readCheckpointMeta(disk, name).databaseId)) continue;
-    removeFiles(disk, name);
+    removeWhereFound(disk, metaFile(name));
+    removeWhereFound(disk, databaseFile(name));
     removed++;
   }
   return removed;

@@ -18,6 +18,7 @@ interface Waiter {
 export class CommitWaiters {
   /** Ascending by index. */
   #waiters: Waiter[] = [];
+  #closed = false;
 
   get size(): number {
     return this.#waiters.length;
@@ -33,6 +34,7 @@ export class CommitWaiters {
     deadlineMs: Milliseconds,
     onTimeout: () => NodeError,
   ): Promise<LogIndex> {
+    if (this.#closed) return Promise.reject(onTimeout());
     return new Promise((resolve, reject) => {
       const waiter = { index, term, deadlineMs, resolve, reject, onTimeout };
       let at = this.#waiters.length;
@@ -70,8 +72,9 @@ export class CommitWaiters {
     for (const waiter of expired) waiter.reject(waiter.onTimeout());
   }
 
-  /** The node stops: nobody will hear more. */
+  /** The node stops: nobody will hear more, now or later. */
   rejectAll(): void {
+    this.#closed = true;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(waiter.onTimeout());
   }
 }

@@ -19,6 +19,8 @@ export interface PendingWrite {
 /** What a writer needs of the rest of the node. */
 export interface WriterHost {
   readonly nowMs: () => Milliseconds;
+  /** Never the same twice, also not for another writer of the same database: late results must find nobody. */
+  readonly nextBatchNumber: () => number;
   /** Hands a batch to the writer worker. */
   readonly send: (message: Omit<WriteMessage, "jobId" | "segments">) => void;
   readonly baseOf: (database: Database) => WriteMessage["base"];
@@ -29,6 +31,8 @@ export interface WriterHost {
   readonly tip: () => { index: LogIndex; term: Term };
   /** Resolves when that entry is committed. */
   readonly committed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
+  /** The same for an answer without an entry of its own: also that this node still led when it was given. */
+  readonly confirmed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
   /** The leader may take more into its log now. */
   readonly mayPropose: () => boolean;
 }
@@ -49,8 +53,6 @@ export class DatabaseWriter {
   #queueBytes = 0;
   #running: Batch | undefined;
   #sessionOpen = false;
-  /** Grows over all sessions, so that results of one that was given up are recognised. */
-  #batchNumber = 0;
   /** Batches whose entries were proposed but are not in the log yet, oldest first. */
   #unlocated: number[] = [];
   #located: PageDelta[] = [];
@@ -66,8 +68,9 @@ export class DatabaseWriter {
     return this.#running === undefined && this.#queue.length === 0;
   }
 
-  get queueLength(): number {
-    return this.#queue.length;
+  /** Writes that wait or run. */
+  get pendingCount(): number {
+    return this.#queue.length + (this.#running?.writes.length ?? 0);
   }
 
   /** Queues a write. Throws `queue_full` when too much waits. */
@@ -92,13 +95,15 @@ export class DatabaseWriter {
     if (this.#running !== undefined || this.#queue.length === 0 || !this.#host.mayPropose()) return;
     const writes = this.#takeBatch();
     if (writes.length === 0) return;
-    this.#batchNumber++;
-    this.#running = { number: this.#batchNumber, writes };
+    const batchNumber = this.#host.nextBatchNumber();
+    this.#running = { number: batchNumber, writes };
     const base = this.#sessionOpen ? undefined : this.#host.baseOf(this.database);
+    // To know the base the log was brought up to date, and that may have ended this writer.
+    if (this.#closed) return;
     if (base !== undefined) {
       this.#located = [];
       this.#unlocated = [];
-      this.#locatedBatch = this.#batchNumber - 1;
+      this.#locatedBatch = batchNumber - 1;
       this.#sessionOpen = true;
     }
     const located = this.#located;
@@ -106,9 +111,8 @@ export class DatabaseWriter {
     this.#host.send({
       kind: "write",
       databaseId: this.database.id,
-      batchNumber: this.#batchNumber,
-      requests: writes.map(({ request }) => toRequestData(request)),
-      runMsMax: LIMITS.statementMsMax,
+      batchNumber,
+      requests: writes.map((write) => toRequestData(write, this.#host.nowMs())),
       located,
       locatedBatch: this.#locatedBatch,
       ...(base === undefined ? {} : { base }),
@@ -132,16 +136,21 @@ export class DatabaseWriter {
     this.pump();
   }
 
-  /** The worker thread is gone: the running batch was not logged and may run again once. */
-  onWorkerLost(): void {
-    const batch = this.#running;
+  /**
+   * The worker thread is gone, and nothing of the running batch was logged.
+   *
+   * @param isToBlame the worker was at this batch; if not, the batch only waited its turn and starts over
+   */
+  onWorkerLost(isToBlame: boolean): void {
+    const writes = this.#running?.writes ?? [];
     this.#running = undefined;
     this.#sessionOpen = false;
-    const error = new NodeError(
-      "engine_failed",
-      "Write stopped: the SQL worker was lost; nothing was logged",
-    );
-    for (const write of batch?.writes ?? []) write.reject(error);
+    if (isToBlame) {
+      const text = "Write stopped: the SQL worker was lost; nothing was logged";
+      for (const write of writes) write.reject(new NodeError("engine_failed", text));
+    } else {
+      this.#requeue(writes);
+    }
     this.pump();
   }
 
@@ -183,8 +192,9 @@ export class DatabaseWriter {
   }
 
   #propose(batch: Batch, results: WriteResults): void {
-    let at = this.#host.tip();
+    let at: { index: LogIndex; term: Term };
     try {
+      at = this.#host.tip();
       for (const body of results.bodies) at = this.#host.propose(body);
     } catch (error) {
       // The session is ahead of the log now. Parts that did get in are void: the next transaction begins anew.
@@ -193,8 +203,12 @@ export class DatabaseWriter {
       for (const write of batch.writes) write.reject(refusal);
       return;
     }
-    if (results.bodies.length > 0) this.#unlocated.push(batch.number);
-    batch.writes.forEach((write, i) => this.#answer(write, results.results[i], at));
+    const hasEntry = results.bodies.length > 0;
+    if (hasEntry) this.#unlocated.push(batch.number);
+    batch.writes.forEach((write, i) => {
+      const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
+      this.#answer(write, results.results[i], committed);
+    });
   }
 
   /**
@@ -204,10 +218,10 @@ export class DatabaseWriter {
   #answer(
     write: PendingWrite,
     outcome: WriteResults["results"][number] | undefined,
-    at: { index: LogIndex; term: Term },
+    committed: Promise<LogIndex>,
   ): void {
     assert(outcome !== undefined, "A batch answered with too few results");
-    this.#host.committed(at, write.deadlineMs).then(
+    committed.then(
       (index) => {
         if (outcome.ok) write.resolve({ result: outcome.value, index });
         else write.reject(new NodeError(outcome.error.code, outcome.error.message, outcome.error.details));
@@ -231,8 +245,12 @@ export class DatabaseWriter {
         again.push(write);
       }
     });
-    this.#queue.unshift(...again);
-    for (const write of again) this.#queueBytes += write.bytes;
+    this.#requeue(again);
+  }
+
+  #requeue(writes: readonly PendingWrite[]): void {
+    this.#queue.unshift(...writes);
+    for (const write of writes) this.#queueBytes += write.bytes;
   }
 
   #dropSession(): void {
@@ -247,7 +265,12 @@ function asNotLogged(error: unknown): NodeError {
   return new NodeError("timeout", "The statement failed, and what it saw could not be confirmed in time");
 }
 
-function toRequestData(request: WriteRequest): WriteMessage["requests"][number] {
+function toRequestData(
+  { request, deadlineMs }: PendingWrite,
+  nowMs: Milliseconds,
+): WriteMessage["requests"][number] {
   const { kind, statements, idempotencyKey, format, rowShape } = request;
-  return { kind, statements, format, rowShape, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
+  const runMsMax = Math.min(LIMITS.statementMsMax, deadlineMs - nowMs);
+  const key = idempotencyKey === undefined ? {} : { idempotencyKey };
+  return { kind, statements, format, rowShape, runMsMax, ...key };
 }

@@ -15,8 +15,12 @@ class Bench {
   refusal: NodeError | undefined;
   closedSessions = 0;
   readonly #commits: (() => void)[] = [];
+  #batchNumber = 0;
+  /** Answers without an entry that asked whether this node still leads. */
+  confirmedCount = 0;
   readonly writer = new DatabaseWriter(new Database(1, "main", 512, true), {
     nowMs: () => this.nowMs,
+    nextBatchNumber: () => ++this.#batchNumber,
     send: (message) => this.sent.push(message),
     baseOf: () => ({
       databaseId: 1,
@@ -33,6 +37,10 @@ class Bench {
     },
     tip: () => ({ index: this.proposed.length, term: 1 }),
     committed: ({ index }) => new Promise((resolve) => this.#commits.push(() => resolve(index))),
+    confirmed: ({ index }) => {
+      this.confirmedCount++;
+      return new Promise((resolve) => this.#commits.push(() => resolve(index)));
+    },
     mayPropose: () => true,
   });
 
@@ -99,6 +107,7 @@ Deno.test("DatabaseWriter answers nobody before the commit, not even a failed st
   strictEqual(answered, false);
   bench.commit();
   await rejects(failed, { code: "constraint_failed" });
+  strictEqual(bench.confirmedCount, 1, "a batch without an entry shows nothing about leadership by itself");
 });
 
 Deno.test("DatabaseWriter runs the innocent requests of a lost session again and blames only the guilty (promise 7)", async () => {
@@ -169,9 +178,62 @@ Deno.test("DatabaseWriter refuses beyond its bound and drops writes that waited 
     results.every((result) => result.status === "rejected" && result.reason.code === "timeout"),
     true,
   );
-  strictEqual(bench.writer.queueLength, 0);
+  strictEqual(bench.writer.pendingCount, 1, "only the one that runs");
   throws(() => {
     bench.writer.close(new NodeError("stopping", "x"));
     bench.writer.add({} as PendingWrite);
   }, /is closed/);
+});
+
+Deno.test("DatabaseWriter: a lost worker fails the batch it ran and starts over one that only waited (promise 7)", async () => {
+  const bench = new Bench();
+  const running = bench.write("a");
+  bench.writer.onWorkerLost(true);
+  await rejects(running, { code: "engine_failed" });
+  const innocent = bench.write("b");
+  bench.writer.onWorkerLost(false);
+  deepStrictEqual(bench.names(2), ["b"]);
+  strictEqual(bench.sent[2]!.base !== undefined, true, "in a new session");
+  bench.answer();
+  bench.commit();
+  await innocent;
+});
+
+Deno.test("DatabaseWriter: results of the batch before a lost worker find nobody", async () => {
+  const bench = new Bench();
+  const write = bench.write("a");
+  bench.writer.onWorkerLost(false);
+  bench.answer({ batchNumber: bench.sent[0]!.batchNumber });
+  strictEqual(bench.proposed.length, 0);
+  bench.answer();
+  bench.commit();
+  await write;
+});
+
+Deno.test("DatabaseWriter: the parts of a batch that got in before a refusal are void, and its session goes", async () => {
+  const bench = new Bench();
+  const refused = bench.write("large");
+  const refusing = bench.proposed;
+  Object.defineProperty(refusing, "push", {
+    value: (body: Uint8Array) => {
+      bench.refusal = new NodeError("queue_full", "too much");
+      return Array.prototype.push.call(refusing, body);
+    },
+  });
+  bench.answer({ bodies: [new Uint8Array([1]), new Uint8Array([2])] });
+  await rejects(refused, { code: "queue_full" });
+  deepStrictEqual([bench.proposed.length, bench.closedSessions], [1, 1]);
+  // The part in the log is no transaction: it locates nothing for the next session.
+  bench.refusal = undefined;
+  bench.write("next").catch(() => {});
+  deepStrictEqual([bench.sent[1]!.located, bench.sent[1]!.locatedBatch], [[], bench.sent[0]!.batchNumber]);
+});
+
+Deno.test("DatabaseWriter: a statement may not run longer than its request has left", () => {
+  const bench = new Bench();
+  bench.write("running").catch(() => {});
+  bench.write("waiting").catch(() => {});
+  bench.nowMs = 400;
+  bench.answer();
+  deepStrictEqual(bench.sent.map(({ requests }) => requests[0]!.runMsMax), [1_000, 600]);
 });

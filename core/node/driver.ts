@@ -44,6 +44,8 @@ export class Driver {
   #syncing = false;
   #scheduled = false;
   #stopped = false;
+  #failed = false;
+  #syncDone: Promise<void> = Promise.resolve();
   #role: Role = "follower";
   #term: Term = 0;
   #leader: NodeId = 0;
@@ -68,13 +70,13 @@ export class Driver {
 
   step(message: Message): void {
     if (this.#stopped) return;
-    this.raft.step(message);
+    this.#guard(() => this.raft.step(message));
     this.schedule();
   }
 
   tick(): void {
     if (this.#stopped) return;
-    this.raft.tick();
+    this.#guard(() => this.raft.tick());
     this.schedule();
   }
 
@@ -84,16 +86,23 @@ export class Driver {
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      this.#guard(() => this.run());
+      this.run();
     });
   }
 
-  /** Carries out everything the core has to say now. */
+  /**
+   * Carries out everything the core has to say now. Never throws: an output that was taken and not carried out would
+   * leave a gap between the core and the disk, so a failure is fatal wherever the call came from. A listener may call
+   * this again while it is told about publishing.
+   */
   run(): void {
-    for (let output = this.raft.takeOutput(); output !== undefined; output = this.raft.takeOutput()) {
-      if (this.#stopped) return;
-      this.#carryOut(output);
-    }
+    this.#guard(() => {
+      while (!this.#stopped) {
+        const output = this.raft.takeOutput();
+        if (output === undefined) return;
+        this.#carryOut(output);
+      }
+    });
   }
 
   /** Waits until nothing is being written any more. */
@@ -102,8 +111,6 @@ export class Driver {
     await this.#syncDone;
   }
 
-  #syncDone: Promise<void> = Promise.resolve();
-
   #carryOut(output: Output): void {
     const { transport, listener, store, events } = this.#options;
     for (const { name, facts } of output.events) events.event(name, facts);
@@ -111,6 +118,11 @@ export class Driver {
       throw new Error(`The log of this node and the leader's disagree: ${JSON.stringify(output.fork)}`);
     }
     if (output.entries.length > 0) this.#append(output);
+    if (output.snapshot !== undefined) {
+      // Logs are never compacted by this version, so only a newer one can announce a snapshot.
+      events.event("snapshot_refused", { index: output.snapshot.index });
+      this.raft.snapshotFailed();
+    }
     if (output.membership !== undefined) listener.onMembership(output.membership);
     for (const message of output.sendNow) transport.send(message);
     const isDurable = output.entries.length === 0 && output.hardState === undefined;
@@ -121,15 +133,16 @@ export class Driver {
       this.#unsynced.push(output);
       if (!this.#syncing) this.#syncDone = this.#sync();
     }
-    if (output.commitIndex > store.publishedIndex) {
-      store.publish(output.commitIndex);
-      listener.onPublished(output.commitIndex);
-    }
+    // Before publishing, which may lead to the next output being carried out inside this one.
     if (output.role !== this.#role || output.term !== this.#term || output.leader !== this.#leader) {
       this.#role = output.role;
       this.#term = output.term;
       this.#leader = output.leader;
       listener.onRole(output.role, output.term, output.leader);
+    }
+    if (output.commitIndex > store.publishedIndex) {
+      store.publish(output.commitIndex);
+      listener.onPublished(output.commitIndex);
     }
     for (const state of output.readStates) listener.onReadState(state);
   }
@@ -157,6 +170,8 @@ export class Driver {
         const hardState = outputs.findLast((output) => output.hardState !== undefined)?.hardState;
         if (hardState !== undefined) await this.#options.hardState.save(hardState);
         if (outputs.some((output) => output.entries.length > 0)) await this.#options.log.sync();
+        // Something else failed for good meanwhile: nothing may be acknowledged any more.
+        if (this.#failed) return;
         const newest = outputs.at(-1) as Output;
         this.raft.persisted(newest.sequence);
         for (const output of outputs) {
@@ -174,6 +189,8 @@ export class Driver {
   /** Promise 1, checked at the border: no acknowledgement claims more than the disk holds. */
   #sendDurable(message: Message): void {
     const { log, transport } = this.#options;
+    // A newer leader may have cut what this message is about while the sync ran; its term makes it void anyway.
+    if (message.term < this.raft.term && message.kind === "append_reply") return;
     if (message.kind === "append_reply" && !message.rejected) {
       assert(
         message.index <= log.syncedIndex,
@@ -192,6 +209,8 @@ export class Driver {
   }
 
   #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
     this.#stopped = true;
     this.#options.listener.onFatal(error instanceof Error ? error : new Error(String(error)));
   }

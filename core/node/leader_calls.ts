@@ -21,6 +21,7 @@ const RETRY_MS = 20;
 export class LeaderCalls {
   readonly #host: LeaderCallsHost;
   readonly #sleepers = new Set<() => void>();
+  #stopped = false;
 
   constructor(host: LeaderCallsHost) {
     this.#host = host;
@@ -37,7 +38,7 @@ export class LeaderCalls {
       try {
         if (this.#host.leads()) return await local();
         const leader = this.#host.leader();
-        if (leader !== 0) return await remote(leader, Math.max(1, deadlineMs - clock.nowMs()));
+        if (leader !== 0) return await atLeader(remote(leader, Math.max(1, deadlineMs - clock.nowMs())));
         last ??= new NodeError("no_leader", "No leader is known; nothing was logged; try again");
       } catch (error) {
         if (!(error instanceof NodeError)) throw error;
@@ -46,7 +47,14 @@ export class LeaderCalls {
       }
       if (clock.nowMs() + RETRY_MS >= deadlineMs) throw this.#withLeader(last);
       await this.#sleep();
+      if (this.#stopped) throw new NodeError("stopping", "The node is stopping; nothing was logged");
     }
+  }
+
+  /** Ends every wait for a leader. */
+  stop(): void {
+    this.#stopped = true;
+    this.wake();
   }
 
   /** A leader is known now: look at once. */
@@ -70,5 +78,15 @@ export class LeaderCalls {
     const leader = this.#host.leaderHttpAddress();
     if (leader === undefined || error.details.leader !== undefined) return error;
     return new NodeError(error.code, error.message, { ...error.details, leader }, { cause: error });
+  }
+}
+
+/** A leader that is shutting down logged nothing, and the next one can be asked. */
+async function atLeader<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof NodeError) || error.code !== "stopping") throw error;
+    throw new NodeError("not_leader", error.message, error.details, { cause: error });
   }
 }

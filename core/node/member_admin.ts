@@ -58,6 +58,9 @@ export class MemberAdmin {
   /** Resolves when another node leads. */
   async transfer(to: NodeId | undefined, deadlineMs: Milliseconds): Promise<{ leaderId: NodeId }> {
     const { driver, clock } = this.#options;
+    if (driver.role !== "leader") {
+      throw new NodeError("not_leader", "Cannot hand leadership over: this node does not lead");
+    }
     const self = driver.leader;
     const target = to ?? this.#mostCaughtUp();
     if (target === undefined) {

@@ -3,13 +3,13 @@ import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { TransportHandler } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
-import type { Database } from "../pages/database.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
 import { LeaderCalls } from "./leader_calls.ts";
+import { LeaderContact } from "./leader_contact.ts";
 import { MemberAdmin } from "./member_admin.ts";
 import { nodeMetrics } from "./node_metrics.ts";
 import type { NodeParts } from "./node_parts.ts";
@@ -23,7 +23,7 @@ import {
 } from "./peer_calls.ts";
 import { makePeerHandlers } from "./peer_handlers.ts";
 import { ReadGate } from "./read_gate.ts";
-import { ReadPath } from "./read_path.ts";
+import { describeDatabase, ReadPath } from "./read_path.ts";
 import type {
   ClusterStatus,
   DatabaseDescription,
@@ -35,11 +35,10 @@ import type {
   WriteAnswer,
   WriteRequest,
 } from "./service.ts";
+import { Sweeper } from "./sweeper.ts";
 import { type ImportSteps, Transfer } from "./transfer.ts";
 import { mustBeName, WritePath } from "./write_path.ts";
 
-/** Waiting reads and writes are looked at this often: the grain of their time limits. Not at all while none waits. */
-const SWEEP_MS = 10;
 /** Longer than a vote takes (two round trips and a sync), so that the first to campaign usually wins. */
 const CAMPAIGN_PAUSE_MS_MAX = 40;
 
@@ -58,25 +57,28 @@ export class Node implements NodeService, TransportHandler {
   readonly #peerHandlers: PeerHandlers;
   readonly #segments: SegmentReader;
   #segmentsVersion = -1;
-  #leaderHeardMs: Milliseconds = -Infinity;
-  /** What has to be published before this node calls itself ready; unknown until it hears a leader or leads. */
-  #readyIndex: LogIndex = Infinity;
+  readonly #contact: LeaderContact;
+  readonly #sweeper: Sweeper;
   #cancelTick: () => void = () => {};
-  #cancelSweep: () => void = () => {};
   #stopped = false;
+  #stopping: Promise<void> | undefined;
   #failed = false;
   #announced = false;
-  #isWatching = false;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
     const { log, store, disk, clock, events, tickMs, clusterId, createDatabases, checkpointBytes } = parts;
+    this.#contact = new LeaderContact(clock);
+    this.#sweeper = this.#makeSweeper();
     const driver = this.#driver = this.#makeDriver();
     const pool = this.#pool = this.#makePool();
     const gate = this.#gate = this.#makeGate();
     this.#reads = new ReadPath({ store, pool, clock, gate, leaderAgeMs: () => this.#leaderAgeMs() });
-    const writes = this.#writes = new WritePath({ driver, store, log, pool, clock, createDatabases });
-    const barrier = (deadlineMs: Milliseconds) => writes.barrier(deadlineMs);
+    const writes = this.#writes = new WritePath({ driver, gate, store, log, pool, clock, createDatabases });
+    const barrier = (deadlineMs: Milliseconds) => {
+      this.#sweeper.watch();
+      return writes.barrier(deadlineMs);
+    };
     const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
     this.#leaderCalls = new LeaderCalls({
       clock,
@@ -114,6 +116,18 @@ export class Node implements NodeService, TransportHandler {
     });
   }
 
+  #makeSweeper(): Sweeper {
+    return new Sweeper({
+      clock: this.#parts.clock,
+      sweep: () => {
+        this.#gate.sweep();
+        this.#reads.sweep();
+        this.#writes.sweep();
+      },
+      waitingCount: () => this.#gate.waitingCount + this.#reads.waitingCount + this.#writes.waitingCount,
+    });
+  }
+
   #makePool(): SqlPool {
     const { startWorker, readerCount, clock, events, log } = this.#parts;
     return new SqlPool({
@@ -124,7 +138,7 @@ export class Node implements NodeService, TransportHandler {
       segments: () => log.segments(),
       fileOf: (database) => databaseFile(database.name),
       onWriteResults: (results) => this.#writes.onWriteResults(results),
-      onWriterLost: () => this.#writes.onWriterLost(),
+      onWriterLost: (running) => this.#writes.onWriterLost(running),
       onFatal: (message) => this.#fail(new Error(message)),
     });
   }
@@ -163,8 +177,11 @@ export class Node implements NodeService, TransportHandler {
   }
 
   /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     if (this.#driver.role === "leader" && this.#parts.raft.membership.voters.length > 1) {
       const deadlineMs = this.#parts.clock.nowMs() + 10 * this.#parts.tickMs;
       await this.#members.transfer(undefined, deadlineMs).catch(() => {});
@@ -173,20 +190,22 @@ export class Node implements NodeService, TransportHandler {
     this.#writes.stop();
     this.#reads.stop();
     this.#gate.rejectAll(new NodeError("stopping", "Cannot read: the node is stopping"));
+    this.#leaderCalls.stop();
     this.#cancelTick();
-    this.#cancelSweep();
+    this.#sweeper.stop();
     await this.#driver.stop();
     await this.#checkpoints.all();
     this.#pool.stop();
     await this.#parts.transport.close();
     await this.#parts.log.close();
     await this.#parts.hardState.close();
+    this.#segments.close();
   }
 
   // What clients ask.
 
   query(request: QueryRequest): Promise<QueryAnswer> {
-    this.#watch();
+    this.#sweeper.watch();
     return this.#reads.query(request, this.#deadline(request.timeoutMs));
   }
 
@@ -197,12 +216,12 @@ export class Node implements NodeService, TransportHandler {
 
   async listDatabases(): Promise<DatabaseDescription[]> {
     await this.#confirm();
-    return this.#parts.store.list().map(describe);
+    return this.#parts.store.list().map(describeDatabase);
   }
 
   async describeDatabase(name: string): Promise<DatabaseDescription> {
     await this.#confirm();
-    return describe(this.#reads.find(name));
+    return describeDatabase(this.#reads.find(name));
   }
 
   createDatabase(
@@ -222,7 +241,7 @@ export class Node implements NodeService, TransportHandler {
     name: string,
     timeoutMs: Milliseconds,
   ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }> {
-    this.#watch();
+    this.#sweeper.watch();
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(timeoutMs));
     const { version, list } = this.#parts.log.segments();
     if (version !== this.#segmentsVersion) this.#segments.update(list);
@@ -280,8 +299,7 @@ export class Node implements NodeService, TransportHandler {
   /** Ready: it knows a leader and has published what was committed when it first heard one. */
   isReady(): boolean {
     const { publishedIndex } = this.#parts.store;
-    return !this.#stopped && this.#driver.leader !== 0 && publishedIndex > 0 &&
-      publishedIndex >= this.#readyIndex;
+    return !this.#stopped && this.#driver.leader !== 0 && this.#contact.hasCaughtUp(publishedIndex);
   }
 
   metrics(): Metric[] {
@@ -303,15 +321,15 @@ export class Node implements NodeService, TransportHandler {
   // What peers send.
 
   onMessage(message: Message): void {
-    if (message.kind === "append" || message.kind === "heartbeat") {
-      if (message.term >= this.#driver.term) this.#leaderHeardMs = this.#parts.clock.nowMs();
-    }
-    if (message.kind === "append" && this.#readyIndex === Infinity) this.#readyIndex = message.commitIndex;
+    this.#contact.onMessage(message, this.#driver.term);
     this.#driver.step(message);
   }
 
   onCall(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array> {
-    this.#watch();
+    if (this.#stopped) {
+      return Promise.reject(new NodeError("not_leader", "The node is stopping; nothing was logged"));
+    }
+    this.#sweeper.watch();
     return servePeerCall(this.#peerHandlers, from, method, body);
   }
 
@@ -339,7 +357,7 @@ export class Node implements NodeService, TransportHandler {
 
   #onRole(): void {
     if (this.#driver.role === "leader") {
-      if (this.#readyIndex === Infinity) this.#readyIndex = this.#parts.raft.lastIndex;
+      this.#contact.onElected(this.#parts.raft.lastIndex);
       this.#writes.onLeadershipWon();
     } else {
       this.#writes.onLeadershipLost();
@@ -376,29 +394,13 @@ export class Node implements NodeService, TransportHandler {
     this.#pool.sweep();
   }
 
-  /** Something may wait from now on: looks after its time limit until nothing does. */
-  #watch(): void {
-    if (this.#isWatching || this.#stopped) return;
-    this.#isWatching = true;
-    this.#cancelSweep = this.#parts.clock.after(SWEEP_MS, () => this.#sweep());
-  }
-
-  #sweep(): void {
-    this.#isWatching = false;
-    if (this.#stopped) return;
-    this.#gate.sweep();
-    this.#reads.sweep();
-    this.#writes.sweep();
-    if (this.#gate.waitingCount + this.#reads.waitingCount + this.#writes.waitingCount > 0) this.#watch();
-  }
-
   #atLeader<M extends PeerMethod>(
     method: M,
     request: PeerMethods[M]["request"],
     deadlineMs: Milliseconds,
   ): Promise<PeerMethods[M]["answer"]> {
     const { clock, transport, nodeId } = this.#parts;
-    this.#watch();
+    this.#sweeper.watch();
     if (this.#stopped) {
       return Promise.reject(new NodeError("stopping", "The node is stopping; nothing was logged"));
     }
@@ -413,7 +415,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   async #confirm(): Promise<void> {
-    this.#watch();
+    this.#sweeper.watch();
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(10_000));
   }
 
@@ -422,7 +424,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #leaderAgeMs(): Milliseconds {
-    return this.#driver.role === "leader" ? 0 : this.#parts.clock.nowMs() - this.#leaderHeardMs;
+    return this.#driver.role === "leader" ? 0 : this.#contact.ageMs;
   }
 
   #leaderHttpAddress(): string | undefined {
@@ -435,21 +437,8 @@ export class Node implements NodeService, TransportHandler {
     this.#failed = true;
     this.#stopped = true;
     this.#cancelTick();
-    this.#cancelSweep();
+    this.#sweeper.stop();
+    void this.#driver.stop();
     this.#parts.onFatal(error);
   }
-}
-
-function describe(database: Database): DatabaseDescription {
-  const { name, id, pageSize, pageCount, published, visibleFrom, tip, checkpoint } = database;
-  return {
-    name,
-    id,
-    pageSize,
-    pages: pageCount,
-    bytes: pageCount * pageSize,
-    index: Math.max(published, visibleFrom ?? id),
-    tip,
-    checkpointIndex: checkpoint.index,
-  };
 }

@@ -4,7 +4,7 @@ import type { HardStateFile } from "../log/hard_state.ts";
 import type { Log } from "../log/log.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { StartSqlWorker } from "../sql/pool.ts";
+import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import type { NewMember } from "./service.ts";
 
 /** What a node is made of; `open_node.ts` gets it ready. */

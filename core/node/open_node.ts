@@ -19,7 +19,7 @@ import { PageStore } from "../pages/page_store.ts";
 import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../raft/membership.ts";
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
-import type { StartSqlWorker } from "../sql/pool.ts";
+import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { readCheckpoints, removeOrphans } from "./checkpoints.ts";
 import { Node } from "./node.ts";
 import { decodeAnswer, encodeRequest } from "./peer_calls.ts";

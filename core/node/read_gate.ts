@@ -31,6 +31,7 @@ export class ReadGate {
   #gathering: Waiter[] = [];
   #scheduled = false;
   #retryAtMs: Milliseconds | undefined;
+  #closed: NodeError | undefined;
   readonly #rounds = new Map<number, { waiters: Waiter[]; startedMs: Milliseconds }>();
   #nextContext: number;
 
@@ -48,6 +49,7 @@ export class ReadGate {
 
   /** Resolves with an index that was committed after the call; rejects at the deadline. */
   confirm(deadlineMs: Milliseconds): Promise<LogIndex> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
       this.#gathering.push({ deadlineMs, resolve, reject });
       if (this.#scheduled || this.#retryAtMs !== undefined) return;
@@ -71,26 +73,33 @@ export class ReadGate {
   sweep(): void {
     const nowMs = this.#host.nowMs();
     for (const [context, round] of this.#rounds) {
-      if (nowMs - round.startedMs < ROUND_MS_MAX) continue;
+      round.waiters = this.#expire(round.waiters, nowMs);
+      if (round.waiters.length > 0 && nowMs - round.startedMs < ROUND_MS_MAX) continue;
       this.#rounds.delete(context);
-      this.#askAgain(round.waiters);
+      if (round.waiters.length > 0) this.#askAgain(round.waiters);
     }
-    this.#gathering = this.#gathering.filter((waiter) => {
-      if (waiter.deadlineMs > nowMs) return true;
-      waiter.reject(this.#host.hasLeader() ? noQuorum() : noLeader());
-      return false;
-    });
+    this.#gathering = this.#expire(this.#gathering, nowMs);
     if (this.#retryAtMs !== undefined && nowMs >= this.#retryAtMs) {
       this.#retryAtMs = undefined;
       this.#ask();
     }
   }
 
+  /** The node stops: rejects those who wait, and all who come later. */
   rejectAll(error: NodeError): void {
+    this.#closed = error;
     const waiters = [...this.#gathering, ...[...this.#rounds.values()].flatMap((round) => round.waiters)];
     this.#gathering = [];
     this.#rounds.clear();
     for (const waiter of waiters) waiter.reject(error);
+  }
+
+  #expire(waiters: readonly Waiter[], nowMs: Milliseconds): Waiter[] {
+    return waiters.filter((waiter) => {
+      if (waiter.deadlineMs > nowMs) return true;
+      waiter.reject(this.#host.hasLeader() ? noQuorum() : noLeader());
+      return false;
+    });
   }
 
   #ask(): void {

@@ -6,7 +6,7 @@ import type { PageStore, View } from "../pages/page_store.ts";
 import type { SqlPool } from "../sql/pool.ts";
 import { CommitWaiters } from "./commit_waiters.ts";
 import type { ReadGate } from "./read_gate.ts";
-import type { QueryAnswer, QueryRequest, ReadLevel } from "./service.ts";
+import type { DatabaseDescription, QueryAnswer, QueryRequest, ReadLevel } from "./service.ts";
 
 export interface ReadPathOptions {
   readonly store: PageStore;
@@ -101,9 +101,25 @@ export class ReadPath {
     if (ageMs <= maxAgeMs) return;
     throw new NodeError(
       "too_stale",
-      `Cannot read: this node last heard a leader ${
-        Math.round(ageMs)
-      } ms ago, more than the ${maxAgeMs} ms allowed`,
+      ageMs === Infinity
+        ? "Cannot read: this node has not heard a leader since it started"
+        : `Cannot read: this node last heard a leader ${
+          Math.round(ageMs)
+        } ms ago, more than the ${maxAgeMs} ms allowed`,
     );
   }
+}
+
+export function describeDatabase(database: Database): DatabaseDescription {
+  const { name, id, pageSize, pageCount, published, visibleFrom, tip, checkpoint } = database;
+  return {
+    name,
+    id,
+    pageSize,
+    pages: pageCount,
+    bytes: pageCount * pageSize,
+    index: Math.max(published, visibleFrom ?? id),
+    tip,
+    checkpointIndex: checkpoint.index,
+  };
 }

@@ -38,16 +38,19 @@ export class Transfer {
 
   constructor(options: TransferOptions) {
     this.#options = options;
+    // What an upload left when the process ended in the middle of it.
+    const { disk } = options;
+    for (const name of disk.list(UPLOAD_FOLDER)) disk.remove(`${UPLOAD_FOLDER}/${name}`);
   }
 
   /** The database of an open view as the bytes of a plain `.db` file; closes the view at the end. */
   backup(view: View): { bytes: number; chunks: AsyncIterableIterator<Uint8Array> } {
     const { pageSize } = view.database;
     const pageCount = view.database.pages.pageCountAt(view.index);
-    return { bytes: pageSize * pageCount, chunks: this.#chunks(view, pageSize, pageCount) };
+    return { bytes: pageSize * pageCount, chunks: closing(this.#chunks(view, pageSize, pageCount), view) };
   }
 
-  async *#chunks(view: View, pageSize: number, pageCount: number): AsyncIterableIterator<Uint8Array> {
+  async *#chunks(view: View, pageSize: number, pageCount: number): AsyncGenerator<Uint8Array> {
     const source = new LogPageSource(
       this.#options.disk,
       this.#options.segments,
@@ -67,7 +70,6 @@ export class Transfer {
       }
     } finally {
       source.close();
-      view.close();
     }
   }
 
@@ -142,6 +144,41 @@ export class Transfer {
     }
     await Promise.all(inFlight);
   }
+}
+
+/**
+ * Closes the view when the iteration ends, however it ends: a generator that is given up before its first step runs no
+ * `finally` of its own, and a view that is never closed stops the checkpoints of its database.
+ */
+function closing(
+  chunks: AsyncGenerator<Uint8Array>,
+  view: View,
+): AsyncIterableIterator<Uint8Array> {
+  let isOpen = true;
+  const end = (): void => {
+    if (isOpen) view.close();
+    isOpen = false;
+  };
+  return {
+    async next() {
+      try {
+        const result = await chunks.next();
+        if (result.done) end();
+        return result;
+      } catch (error) {
+        end();
+        throw error;
+      }
+    },
+    async return() {
+      const result = await chunks.return(undefined);
+      end();
+      return result;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 async function writeChunks(file: DiskFile, chunks: AsyncIterable<Uint8Array>): Promise<void> {

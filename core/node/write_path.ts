@@ -4,7 +4,7 @@ import { DATABASE_NAME_PATTERN, LIMITS } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { Database } from "../pages/database.ts";
-import { encodeActivate, encodeCreate, encodeDrop } from "../pages/entry_body.ts";
+import { decodeEntryBody, encodeActivate, encodeCreate, encodeDrop } from "../pages/entry_body.ts";
 import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
 import type { WriteResults } from "../sql/messages.ts";
 import type { SqlPool } from "../sql/pool.ts";
@@ -12,10 +12,12 @@ import type { SqlParameters } from "../sql/values.ts";
 import { CommitWaiters } from "./commit_waiters.ts";
 import { DatabaseWriter, type PendingWrite, type WriterHost } from "./database_writer.ts";
 import type { Driver } from "./driver.ts";
+import type { ReadGate } from "./read_gate.ts";
 import type { WriteAnswer, WriteRequest } from "./service.ts";
 
 export interface WritePathOptions {
   readonly driver: Driver;
+  readonly gate: Pick<ReadGate, "confirm">;
   readonly store: PageStore;
   readonly log: Log;
   readonly pool: SqlPool;
@@ -36,12 +38,14 @@ export class WritePath {
   readonly #waiters = new CommitWaiters();
   /** Least recently used first. */
   readonly #writers = new Map<DatabaseId, DatabaseWriter>();
+  #batchNumber = 0;
 
   constructor(options: WritePathOptions) {
     this.#options = options;
     const { pool, clock } = options;
     this.#host = {
       nowMs: () => clock.nowMs(),
+      nextBatchNumber: () => ++this.#batchNumber,
       send: (message) => pool.write(message),
       baseOf: (database) => {
         // What was proposed in this turn has to be in the log first, or the session would miss it.
@@ -52,19 +56,20 @@ export class WritePath {
       propose: (body) => this.#propose(body),
       tip: () => this.#tip(),
       committed: (at, deadlineMs) => this.#committed(at, deadlineMs),
+      confirmed: (at, deadlineMs) => this.#confirmed(at, deadlineMs),
       mayPropose: () => options.driver.raft.uncommittedBytes < LIMITS.uncommittedBytesMax / 2,
     };
   }
 
   get waitingCount(): number {
     let count = this.#waiters.size;
-    for (const writer of this.#writers.values()) count += writer.queueLength;
+    for (const writer of this.#writers.values()) count += writer.pendingCount;
     return count;
   }
 
   async write(request: WriteRequest, deadlineMs: Milliseconds): Promise<WriteAnswer> {
     this.#mustLead();
-    const database = this.#databaseFor(request.database);
+    const database = await this.#databaseFor(request.database, deadlineMs);
     const { result, index } = await new Promise<
       { result: { fields: WriteAnswer["fields"]; replayed: boolean }; index: LogIndex }
     >(
@@ -84,8 +89,9 @@ export class WritePath {
     this.#mustLead();
     const existing = this.#options.store.findAtTip(name);
     if (existing !== undefined) {
+      const index = await this.#confirmed(this.#tip(), deadlineMs);
       if (mustBeNew) throw new NodeError("database_exists", `Cannot create database ${name}: it exists`);
-      return { index: await this.#committed(this.#tip(), deadlineMs), created: false };
+      return { index, created: false };
     }
     const database = this.#create(name, false, PAGE_SIZE_DEFAULT);
     const index = await this.#committed({ index: database.id, term: this.#options.driver.term }, deadlineMs);
@@ -95,12 +101,12 @@ export class WritePath {
   async dropDatabase(name: string, deadlineMs: Milliseconds): Promise<{ index: LogIndex }> {
     this.#mustLead();
     const database = this.#options.store.findAtTip(name);
-    if (database === undefined) throw notFound(name);
-    const dropped = this.#dropById(database.id, deadlineMs);
+    if (database === undefined) return await this.#notFound(name, deadlineMs);
+    const proposed = this.#proposeDrop(database.id);
     // Into the log at once: no write may follow the drop and be acknowledged.
     this.#options.driver.run();
     this.#closeWriter(database, new NodeError("database_not_found", `Database ${name} was dropped`));
-    return { index: await dropped };
+    return { index: await this.#committed(proposed, deadlineMs) };
   }
 
   /** Begins a database that nobody sees until `finishImport`. */
@@ -113,7 +119,18 @@ export class WritePath {
   /** Adds pages to it: a body made by `encodePages`. */
   async importPages(databaseId: DatabaseId, body: Uint8Array, deadlineMs: Milliseconds): Promise<LogIndex> {
     this.#mustLead();
-    this.#stagedOrThrow(databaseId);
+    // What came before is in the log then, so that the order can be checked.
+    this.#options.driver.run();
+    const database = this.#stagedOrThrow(databaseId);
+    const pages = decodeEntryBody(body);
+    const follows = pages.kind === "pages" && pages.databaseId === databaseId &&
+      pages.pageNumbers[0] === database.tipPageCount + 1;
+    if (!follows) {
+      throw new NodeError(
+        "timeout",
+        `Pages of upload ${databaseId} do not follow page ${database.tipPageCount}: a part was lost; start over`,
+      );
+    }
     return await this.#committed(this.#propose(body), deadlineMs);
   }
 
@@ -137,7 +154,7 @@ export class WritePath {
   async abortImport(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
     this.#mustLead();
     this.#stagedOrThrow(databaseId);
-    return await this.#dropById(databaseId, deadlineMs);
+    return await this.#committed(this.#proposeDrop(databaseId), deadlineMs);
   }
 
   /** Resolves when everything that is in the log now is committed. */
@@ -159,8 +176,9 @@ export class WritePath {
     this.#writers.get(results.databaseId)?.onResults(results);
   }
 
-  onWriterLost(): void {
-    for (const writer of this.#writers.values()) writer.onWorkerLost();
+  /** @param running whose batch ran when the worker was lost */
+  onWriterLost(running: DatabaseId | undefined): void {
+    for (const writer of this.#writers.values()) writer.onWorkerLost(writer.database.id === running);
   }
 
   /** What is not in the log is refused; what is in it waits for its fate. */
@@ -173,7 +191,13 @@ export class WritePath {
   /** A leader before this one may have died in the middle of an import: its remains go. */
   onLeadershipWon(): void {
     for (const database of this.#options.store.staged()) {
-      this.#dropById(database.id, Infinity).catch(() => {});
+      try {
+        this.#proposeDrop(database.id);
+      } catch (error) {
+        // Leadership is gone again: the next leader does it.
+        if (error instanceof NodeError) return;
+        throw error;
+      }
     }
   }
 
@@ -196,11 +220,17 @@ export class WritePath {
     }
   }
 
-  #databaseFor(name: string): Database {
+  async #databaseFor(name: string, deadlineMs: Milliseconds): Promise<Database> {
     const database = this.#options.store.findAtTip(name);
     if (database !== undefined) return database;
-    if (!this.#options.createDatabases) throw notFound(name);
+    if (!this.#options.createDatabases) return await this.#notFound(name, deadlineMs);
     return this.#create(name, false, PAGE_SIZE_DEFAULT);
+  }
+
+  /** Says so only once it is certain that no newer leader knows better. */
+  async #notFound(name: string, deadlineMs: Milliseconds): Promise<never> {
+    await this.#confirmed(this.#tip(), deadlineMs);
+    throw new NodeError("database_not_found", `There is no database ${name}`);
   }
 
   /** Proposes the entry and carries it into the log at once, so that the database is there for what follows. */
@@ -225,9 +255,8 @@ export class WritePath {
     return database;
   }
 
-  async #dropById(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex> {
-    const body = encodeDrop({ databaseId, wallMs: this.#options.clock.wallMs() });
-    return await this.#committed(this.#propose(body), deadlineMs);
+  #proposeDrop(databaseId: DatabaseId): { index: LogIndex; term: Term } {
+    return this.#propose(encodeDrop({ databaseId, wallMs: this.#options.clock.wallMs() }));
   }
 
   #stagedOrThrow(databaseId: DatabaseId): Database {
@@ -258,13 +287,25 @@ export class WritePath {
   }
 
   #tip(): { index: LogIndex; term: Term } {
-    return { index: this.#options.driver.raft.lastIndex, term: this.#options.driver.raft.lastTerm };
+    const { raft } = this.#options.driver;
+    if (raft.role !== "leader") throw stoppedLeading();
+    return { index: raft.lastIndex, term: raft.lastTerm };
+  }
+
+  /** For answers that add no entry: the tip they saw is committed, and no newer leader had taken over when they saw it. */
+  async #confirmed(at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds): Promise<LogIndex> {
+    const { driver: { raft }, gate } = this.#options;
+    const { term } = raft;
+    await gate.confirm(deadlineMs);
+    if (raft.role !== "leader" || raft.term !== term) throw stoppedLeading();
+    return await this.#committed(at, deadlineMs);
   }
 
   #committed(at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds): Promise<LogIndex> {
     const { store, log } = this.#options;
-    if (at.index <= store.publishedIndex && log.termAt(at.index) === at.term) {
-      return Promise.resolve(at.index);
+    if (at.index <= store.publishedIndex) {
+      if (log.termAt(at.index) === at.term) return Promise.resolve(at.index);
+      return Promise.reject(stoppedLeading());
     }
     return this.#waiters.wait(at.index, at.term, deadlineMs, () =>
       new NodeError(
@@ -296,8 +337,8 @@ export class WritePath {
   }
 }
 
-function notFound(name: string): NodeError {
-  return new NodeError("database_not_found", `There is no database ${name}`);
+function stoppedLeading(): NodeError {
+  return new NodeError("not_leader", "Cannot write: this node stopped leading; nothing of it was committed");
 }
 
 /** @throws NodeError bad_request */

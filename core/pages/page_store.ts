@@ -73,6 +73,8 @@ export class PageStore {
       case "activate": {
         const database = this.#databases.get(body.databaseId);
         if (database === undefined || database.visibleFrom !== undefined) return undefined;
+        // Never made by a leader that holds the whole log; it must not cost the predecessor its name.
+        if (database.droppedAt !== undefined) return undefined;
         const replaced = this.findAtTip(database.name);
         if (replaced !== undefined) {
           replaced.droppedAt = entry.index;

@@ -7,8 +7,13 @@ import { RaftCluster } from "../../tests/support/raft_cluster.ts";
 
 const STEPS = 1_500;
 
-/** Seeds that once found a fault of the core stay, each with what it found. */
-const REGRESSIONS: readonly number[] = [];
+/** Seeds that show a fault the core once had, or that few seeds would show; each with what it finds. */
+const REGRESSIONS: ReadonlyMap<number, string> = new Map([
+  [351, "a removed voter whose removal is not committed is needed to win"],
+  [5203, "the log is compacted below a tail whose memberships were not searched yet"],
+  [205, "entries of older terms are not committed by counting"],
+  [2307, "a joint election needs both majorities"],
+]);
 
 function runSeed(seed: number): RaftCluster {
   const cluster = new RaftCluster(seed);
@@ -42,6 +47,6 @@ Deno.test("Raft keeps its promises under drawn faults (promise 1, promise 4, pro
   assert(totals.changes > count / 3, () => `Only ${totals.changes} changes of members in ${count} runs`);
 });
 
-for (const seed of REGRESSIONS) {
-  Deno.test(`Raft seed ${seed} stays fixed`, () => void runSeed(seed));
+for (const [seed, finds] of REGRESSIONS) {
+  Deno.test(`Raft seed ${seed}: ${finds}`, () => void runSeed(seed));
 }

@@ -34,7 +34,7 @@ export interface ReadJob {
   readonly parameters: SqlParameters;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
-  /** Time it may run, from its start. */
+  /** Time until it must have ended, from the arrival of the message: waiting behind others counts. */
   readonly runMsMax: Milliseconds;
 }
 
@@ -52,16 +52,17 @@ export interface WriteRequestData {
   readonly idempotencyKey?: string;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
+  /** Time it may run, from its start. */
+  readonly runMsMax: Milliseconds;
 }
 
 export interface WriteMessage {
   readonly kind: "write";
   readonly jobId: number;
   readonly databaseId: DatabaseId;
-  /** Numbers the batches of one writer session, from 1. */
+  /** Grows with every batch of any session. */
   readonly batchNumber: number;
   readonly requests: readonly WriteRequestData[];
-  readonly runMsMax: Milliseconds;
   /** Opens a new session at the tip; an older one of this database is given up first. */
   readonly base?: DatabaseBase;
   /** Places of the pages of earlier batches of this session, and the newest such batch. */

@@ -1,5 +1,5 @@
 import { assert, mustHave } from "../base/assert.ts";
-import { type ErrorCode, fromErrorRecord, NodeError } from "../base/errors.ts";
+import { fromErrorRecord, NodeError } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, EventSink } from "../base/ports.ts";
@@ -20,22 +20,7 @@ import type {
   WriteResults,
 } from "./messages.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
-import { WorkerSlot } from "./worker_slot.ts";
-
-/** A worker thread, or its twin in the simulator's thread. */
-export interface SqlWorker {
-  post(message: MessageToWorker): void;
-  /** Ends it at once, whatever it does. */
-  terminate(): void;
-}
-
-/** Starts a worker. `cancel` has CANCEL_SLOTS slots; `onMessage` and `onDied` come on the main thread. */
-export type StartSqlWorker = (options: {
-  readonly name: string;
-  readonly cancel: Int32Array;
-  readonly onMessage: (message: MessageFromWorker) => void;
-  readonly onDied: (reason: string) => void;
-}) => SqlWorker;
+import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
 export interface PoolOptions {
   readonly start: StartSqlWorker;
@@ -48,7 +33,7 @@ export interface PoolOptions {
   readonly fileOf: (database: Database) => string;
   readonly onWriteResults: (results: WriteResults) => void;
   /** The writer worker died: its sessions and batches are lost, nothing of them was delivered. */
-  readonly onWriterLost: () => void;
+  readonly onWriterLost: (running: DatabaseId | undefined) => void;
   readonly onFatal: (message: string) => void;
 }
 
@@ -69,6 +54,10 @@ interface WaitingRead {
   readonly settle: (outcome: EncodedFields | NodeError) => void;
 }
 
+/** A checkpoint or the check of a file keeps one reader busy for long; queries need another one. */
+const READERS_MIN = 2;
+/** A worker that never came up is not tried more often: the program or the machine is at fault. */
+const FAILED_STARTS_MAX = 3;
 /** Jobs handed to a reader at once: few enough that a slow one does not hold up many. */
 const READS_PER_MESSAGE_MAX = 16;
 /** How long a worker may overrun the time limit of its job before it is taken for hung and replaced. */
@@ -87,14 +76,18 @@ export class SqlPool {
   readonly #waiting: WaitingRead[] = [];
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
   readonly #jobs = new Map<number, (done: JobDone["outcome"]) => void>();
+  /** Batches the writer has, by job. */
+  readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
+  #failedStarts = 0;
   #stopped = false;
   replacedWorkerCount = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#writer = this.#startSlot("writer");
-    for (let i = 0; i < options.readerCount; i++) this.#readers.push(this.#startSlot(`reader-${i + 1}`));
+    const readerCount = Math.max(READERS_MIN, options.readerCount);
+    for (let i = 0; i < readerCount; i++) this.#readers.push(this.#startSlot(`reader-${i + 1}`));
   }
 
   get waitingReadCount(): number {
@@ -103,6 +96,7 @@ export class SqlPool {
 
   /** Runs a query at an open view; the caller closes the view afterwards. */
   read(view: View, query: PoolQuery): Promise<EncodedFields> {
+    if (this.#stopped) throw stopping();
     if (this.#waiting.length >= LIMITS.readQueueLengthMax) {
       throw new NodeError(
         "queue_full",
@@ -133,8 +127,9 @@ export class SqlPool {
   write(message: Omit<WriteMessage, "jobId" | "segments">): void {
     const jobId = this.#newJobId();
     this.#post(this.#writer, { ...message, jobId, ...this.#segmentsFor(this.#writer) });
-    const allowedMs = Math.min(message.runMsMax * message.requests.length, LIMITS.requestMsMax) +
-      HUNG_GRACE_MS;
+    this.#batches.set(jobId, message.databaseId);
+    const runMs = message.requests.reduce((sum, { runMsMax }) => sum + runMsMax, 0);
+    const allowedMs = Math.min(runMs, LIMITS.requestMsMax) + HUNG_GRACE_MS;
     this.#writer.expect(jobId, allowedMs, this.#options.clock.nowMs());
   }
 
@@ -170,20 +165,24 @@ export class SqlPool {
     return this.#job((jobId) => ({ kind: "check_file", jobId, file }));
   }
 
-  /** Finds workers that overrun the time limit of their job; called with every tick. */
+  /** Finds what overran its time limit, workers and waiting queries; called with every tick. */
   sweep(): void {
     const now = this.#options.clock.nowMs();
     for (const slot of [...this.#readers, this.#writer]) {
+      slot.showCancelled();
       if (slot.isHung(now)) this.#lose(slot, "did not stop at its time limit");
     }
+    this.#dispatch();
   }
 
   stop(): void {
     this.#stopped = true;
     for (const slot of [...this.#readers, this.#writer]) slot.worker.terminate();
-    const error = new NodeError("stopping", "Cannot run query: the node is stopping");
-    for (const read of [...this.#waiting.splice(0), ...this.#running.values()]) read.settle(error);
+    for (const read of [...this.#waiting.splice(0), ...this.#running.values()]) read.settle(stopping());
     this.#running.clear();
+    const { code, message, details } = stopping();
+    for (const done of this.#jobs.values()) done({ ok: false, error: { code, message, details } });
+    this.#jobs.clear();
   }
 
   /** Positive and of 31 bits: it travels in a slot of shared memory. */
@@ -195,6 +194,7 @@ export class SqlPool {
   #job(
     build: (jobId: number) => CheckpointMessage | CheckFileMessage,
   ): Promise<{ pageSize: number; pageCount: number }> {
+    if (this.#stopped) return Promise.reject(stopping());
     const jobId = this.#newJobId();
     const slot = mustHave(this.#readers.at(-1), "reader worker");
     return new Promise((resolve, reject) => {
@@ -213,11 +213,13 @@ export class SqlPool {
   #dispatch(): void {
     if (this.#stopped) return;
     const nowMs = this.#options.clock.nowMs();
+    this.#refuseLate(nowMs);
     for (const slot of this.#readers) {
       if (this.#waiting.length === 0) return;
       if (slot.isBusy) continue;
-      const reads = this.#takeReads(nowMs);
-      if (reads.length === 0) continue;
+      // A share of what waits, so that idle readers get theirs.
+      const share = Math.ceil(this.#waiting.length / this.#readers.length);
+      const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
       const jobs = reads.map(({ job, deadlineMs }): ReadJob => ({ ...job, runMsMax: deadlineMs - nowMs }));
       const databases = new Set(reads.map((read) => read.database));
       const updates = [...databases].map((database) => this.#updateFor(slot, database));
@@ -232,14 +234,12 @@ export class SqlPool {
     }
   }
 
-  /** A share of what waits, so that idle readers get theirs; what has waited too long is refused. */
-  #takeReads(nowMs: Milliseconds): WaitingRead[] {
-    const share = Math.ceil(this.#waiting.length / this.#readers.length);
-    return this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX)).filter((read) => {
-      if (read.deadlineMs > nowMs) return true;
-      read.settle(new NodeError("timeout", "Query waited for a reader past its time limit; try again"));
-      return false;
-    });
+  #refuseLate(nowMs: Milliseconds): void {
+    if (!this.#waiting.some((read) => read.deadlineMs <= nowMs)) return;
+    for (const read of this.#waiting.splice(0)) {
+      if (read.deadlineMs > nowMs) this.#waiting.push(read);
+      else read.settle(new NodeError("timeout", "Query waited for a reader past its time limit; try again"));
+    }
   }
 
   #updateFor(slot: WorkerSlot, database: Database): DatabaseUpdate {
@@ -284,7 +284,7 @@ export class SqlPool {
     }
     const running = this.#running.get(jobId);
     // The worker answers within a millisecond. Until then it reads at the view, which has to stay open.
-    if (running !== undefined) Atomics.store(running.slot.cancel, 0, jobId);
+    running?.slot.cancelJob(jobId);
   }
 
   #startSlot(name: string): WorkerSlot {
@@ -302,18 +302,22 @@ export class SqlPool {
     if (this.#stopped || slot.isLost) return;
     switch (message.kind) {
       case "ready":
+        slot.isReady = true;
+        this.#failedStarts = 0;
         return;
       case "read_results":
         this.#onReadResults(slot, message);
         return;
       case "write_results":
         slot.finishJob(message.jobId);
+        this.#batches.delete(message.jobId);
         this.#options.onWriteResults(message);
         return;
       case "job_done": {
         const done = this.#jobs.get(message.jobId);
         this.#jobs.delete(message.jobId);
         done?.(message.outcome);
+        this.#dispatch();
         return;
       }
       case "fatal":
@@ -343,29 +347,47 @@ export class SqlPool {
     slot.worker.terminate();
     this.replacedWorkerCount++;
     this.#options.events.event("sql_worker_replaced", { worker: slot.name, reason });
+    if (!slot.isReady && ++this.#failedStarts >= FAILED_STARTS_MAX) {
+      return this.#options.onFatal(`SQL worker ${slot.name} ${reason}; ${FAILED_STARTS_MAX} did not start`);
+    }
     const isWriter = slot === this.#writer;
     if (isWriter) this.#writer = this.#startSlot(slot.name);
     else this.#readers[this.#readers.indexOf(slot)] = this.#startSlot(slot.name);
-    const failed = (code: ErrorCode, text: string): NodeError => new NodeError(code, text);
-    const current = Atomics.load(slot.cancel, 1);
-    for (const [jobId, read] of this.#running) {
-      if (read.slot !== slot) continue;
-      this.#running.delete(jobId);
-      // Only the query that ran when the worker was lost is to blame; the others start over elsewhere.
-      if (jobId === current) {
-        read.settle(failed("engine_failed", `Query ended: the SQL worker ${reason} and was replaced`));
-      } else {
-        this.#waiting.unshift(read);
-      }
-    }
+    this.#startOver(slot, reason);
     for (const jobId of slot.longJobs) {
       const error = { code: "engine_failed" as const, message: `The SQL worker ${reason}`, details: {} };
       this.#jobs.get(jobId)?.({ ok: false, error });
       this.#jobs.delete(jobId);
     }
-    if (isWriter) this.#options.onWriterLost();
+    if (isWriter) {
+      const running = this.#batches.get(slot.runningJobId);
+      this.#batches.clear();
+      this.#options.onWriterLost(running);
+    }
     this.#dispatch();
   }
+
+  /** Only the query that ran when the worker was lost is to blame; the others start over elsewhere. */
+  #startOver(slot: WorkerSlot, reason: string): void {
+    const innocent: WaitingRead[] = [];
+    for (const [jobId, read] of this.#running) {
+      if (read.slot !== slot) continue;
+      this.#running.delete(jobId);
+      if (slot.isCancelled(jobId)) {
+        read.settle(cancelled());
+      } else if (jobId === slot.runningJobId) {
+        const text = `Query ended: the SQL worker ${reason} and was replaced`;
+        read.settle(new NodeError("engine_failed", text));
+      } else {
+        innocent.push(read);
+      }
+    }
+    this.#waiting.unshift(...innocent);
+  }
+}
+
+function stopping(): NodeError {
+  return new NodeError("stopping", "Cannot run query: the node is stopping");
 }
 
 function cancelled(): NodeError {

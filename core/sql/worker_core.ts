@@ -1,5 +1,5 @@
-import { toErrorRecord } from "../base/errors.ts";
-import type { DatabaseId } from "../base/ids.ts";
+import { NodeError, toErrorRecord } from "../base/errors.ts";
+import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
@@ -21,6 +21,7 @@ import type {
   WriteResult,
 } from "./messages.ts";
 import { ReaderSession } from "./reader_session.ts";
+import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields } from "./values.ts";
 import type { EngineModule } from "./engine.ts";
 import { WriterSession } from "./writer_session.ts";
@@ -31,6 +32,7 @@ export interface WorkerCoreOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly cancel: Int32Array;
+  readonly limits?: Partial<SessionLimits>;
   readonly post: (message: MessageFromWorker, transfer: readonly ArrayBuffer[]) => void;
 }
 
@@ -92,7 +94,8 @@ export class WorkerCore {
   async #read(message: ReadMessage): Promise<void> {
     for (const update of message.updates) this.#update(update);
     let results: { jobId: number; outcome: Outcome<EncodedFields> }[] = [];
-    let heldSinceMs = this.#options.clock.nowMs();
+    const arrivedMs = this.#options.clock.nowMs();
+    let heldSinceMs = arrivedMs;
     const flush = (): void => {
       if (results.length === 0) return;
       this.#post({ kind: "read_results", results }, transferables(results));
@@ -100,7 +103,7 @@ export class WorkerCore {
     };
     for (const job of message.jobs) {
       Atomics.store(this.#options.cancel, 1, job.jobId);
-      results.push({ jobId: job.jobId, outcome: await this.#runRead(job) });
+      results.push({ jobId: job.jobId, outcome: await this.#runRead(job, arrivedMs + job.runMsMax) });
       const nowMs = this.#options.clock.nowMs();
       if (nowMs - heldSinceMs < RESULTS_HELD_MS) continue;
       flush();
@@ -110,13 +113,15 @@ export class WorkerCore {
     flush();
   }
 
-  async #runRead(job: ReadJob): Promise<Outcome<EncodedFields>> {
+  async #runRead(job: ReadJob, deadlineMs: Milliseconds): Promise<Outcome<EncodedFields>> {
     try {
+      if (this.#options.clock.nowMs() >= deadlineMs) {
+        throw new NodeError("timeout", "Query waited for a reader past its time limit; try again");
+      }
       const reader = this.#readers.get(job.databaseId);
       if (reader === undefined) throw new Error(`Database ${job.databaseId} is not open in this worker`);
       const session = reader.session ??= await this.#openReader(reader.source);
       try {
-        const deadlineMs = this.#options.clock.nowMs() + job.runMsMax;
         return { ok: true, value: session.query({ ...job, deadlineMs }).fields };
       } finally {
         if (session.isDead) reader.session = undefined;
@@ -146,9 +151,9 @@ export class WorkerCore {
 
   async #write(message: WriteMessage): Promise<void> {
     const { jobId, databaseId, batchNumber, requests } = message;
+    Atomics.store(this.#options.cancel, 1, jobId);
     try {
       const writer = await this.#writerFor(message);
-      Atomics.store(this.#options.cancel, 1, jobId);
       for (const delta of message.located) writer.source.add(delta, delta.index);
       writer.session.pagesLocated(message.locatedBatch);
       const batch = this.#runBatch(writer, message);
@@ -172,8 +177,7 @@ export class WorkerCore {
     diedAt?: number;
   } {
     const { clock } = this.#options;
-    const jobs = message.requests.map((request) => ({ ...request, runMsMax: message.runMsMax }));
-    const batch = writer.session.runBatch(jobs, message.batchNumber);
+    const batch = writer.session.runBatch(message.requests, message.batchNumber);
     const results = batch.results.map((result): Outcome<WriteResult> =>
       result.ok
         ? { ok: true, value: { fields: result.fields, replayed: result.replayed } }

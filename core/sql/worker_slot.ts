@@ -1,6 +1,20 @@
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
-import { CANCEL_SLOTS, type ReadJob } from "./messages.ts";
-import type { SqlWorker } from "./pool.ts";
+import { CANCEL_SLOTS, type MessageFromWorker, type MessageToWorker, type ReadJob } from "./messages.ts";
+
+/** A worker thread, or its twin in the simulator's thread. */
+export interface SqlWorker {
+  post(message: MessageToWorker): void;
+  /** Ends it at once, whatever it does. */
+  terminate(): void;
+}
+
+/** Starts a worker. `cancel` has CANCEL_SLOTS slots; `onMessage` and `onDied` come on the main thread. */
+export type StartSqlWorker = (options: {
+  readonly name: string;
+  readonly cancel: Int32Array;
+  readonly onMessage: (message: MessageFromWorker) => void;
+  readonly onDied: (reason: string) => void;
+}) => SqlWorker;
 
 /** One worker of the pool: what it knows, what it runs, and until when it may. */
 export class WorkerSlot {
@@ -12,8 +26,12 @@ export class WorkerSlot {
   readonly cursors = new Map<DatabaseId, number>();
   readonly longJobs = new Set<number>();
   segmentsVersion = -1;
+  /** It came up and said so. */
+  isReady = false;
   isLost = false;
   readonly #jobs = new Map<number, Milliseconds>();
+  /** Jobs that must stop. The worker is shown one at a time: the one that runs. */
+  readonly #cancelled = new Set<number>();
   /** Job seen running at the last look, and when it must have ended. */
   #watched = 0;
   #deadlineMs: Milliseconds = Infinity;
@@ -38,16 +56,44 @@ export class WorkerSlot {
     if (this.#jobs.size === 1) this.#watch(jobId, nowMs);
   }
 
+  /** The job that runs now; 0 between two. */
+  get runningJobId(): number {
+    return Atomics.load(this.cancel, 1);
+  }
+
+  cancelJob(jobId: number): void {
+    this.#cancelled.add(jobId);
+    this.showCancelled();
+  }
+
+  isCancelled(jobId: number): boolean {
+    return this.#cancelled.has(jobId);
+  }
+
+  /** Looks whether the job that runs is one that must stop; to be called with every tick. */
+  showCancelled(): void {
+    if (this.#cancelled.size === 0) return;
+    const running = this.runningJobId;
+    const [first = 0] = this.#cancelled;
+    Atomics.store(this.cancel, 0, this.#cancelled.has(running) ? running : first);
+  }
+
   finishJob(jobId: number): void {
     this.#jobs.delete(jobId);
+    // A number that stays there would stop another job when the numbers begin again.
+    if (this.#cancelled.delete(jobId)) Atomics.compareExchange(this.cancel, 0, jobId, 0);
     if (jobId === this.#watched || this.#jobs.size === 0) this.#deadlineMs = Infinity;
   }
 
-  /** The time a job may take counts from when it is first seen running, so jobs behind a slow one are not blamed. */
+  /**
+   * The time a job may take counts from when it is first seen running, so jobs behind a slow one are not blamed. A worker
+   * that says nothing runs although it has work is watched on account of the oldest job.
+   */
   isHung(nowMs: Milliseconds): boolean {
-    if (this.#jobs.size === 0) return false;
-    const current = Atomics.load(this.cancel, 1);
-    if (current !== this.#watched && this.#jobs.has(current)) this.#watch(current, nowMs);
+    const [oldest] = this.#jobs.keys();
+    if (oldest === undefined) return false;
+    const running = this.#jobs.has(this.runningJobId) ? this.runningJobId : oldest;
+    if (running !== this.#watched) this.#watch(running, nowMs);
     return nowMs > this.#deadlineMs;
   }
 

@@ -10,6 +10,7 @@ import { readCheckpoints } from "../../core/node/checkpoints.ts";
 import { databaseFile, writeCheckpointMeta } from "../../core/pages/checkpoint_meta.ts";
 import type { Database } from "../../core/pages/database.ts";
 import { encodeCreate } from "../../core/pages/entry_body.ts";
+import type { PageDelta } from "../../core/pages/page_index.ts";
 import { PageStore, type View } from "../../core/pages/page_store.ts";
 import { EntryType } from "../../core/raft/message.ts";
 import type { DatabaseBase, MessageFromWorker, WriteResults } from "../../core/sql/messages.ts";
@@ -38,6 +39,9 @@ export class StoreBench {
   #nextJobId = 1;
   #batchNumber = 0;
   #hasSession = false;
+  /** In the log, and not told to the session yet. */
+  #located: PageDelta[] = [];
+  #locatedBatch = 0;
   #readerSequence: number | undefined;
   readonly #pageSize: number;
 
@@ -72,6 +76,8 @@ export class StoreBench {
       clock: this.clock,
       random,
       cancel: new Int32Array(new SharedArrayBuffer(8)),
+      // So small that the writer's WAL is moved out of the way all the time.
+      limits: { walBytesMax: 64 * 1024 },
       post: (message) => this.#answers.push(structuredClone(message)),
     });
   }
@@ -90,6 +96,13 @@ export class StoreBench {
     this.#batchNumber++;
     const base = this.#hasSession ? undefined : this.#base(database, Infinity);
     this.#hasSession = true;
+    if (base !== undefined) {
+      this.#located = [];
+      this.#locatedBatch = this.#batchNumber - 1;
+    }
+    // Where pages lie is told only with every other batch, as a leader that is busy may do.
+    const located = this.#batchNumber % 2 === 0 ? this.#located.splice(0) : [];
+    if (located.length > 0) this.#locatedBatch = this.#batchNumber - 1;
     await this.#worker.handle({
       kind: "write",
       jobId: this.#nextJobId++,
@@ -100,15 +113,18 @@ export class StoreBench {
         statements: [{ sql, parameters: [] }],
         format: "json",
         rowShape: "arrays",
+        runMsMax: LIMITS.statementMsMax,
       })),
-      runMsMax: LIMITS.statementMsMax,
-      located: [],
-      locatedBatch: this.#batchNumber - 1,
+      located,
+      locatedBatch: this.#locatedBatch,
       ...(base === undefined ? {} : { base }),
       segments: this.log.segments().list,
     });
     const results = this.#answers.pop() as WriteResults;
-    for (const body of results.bodies) this.#append(body);
+    for (const body of results.bodies) {
+      const delta = this.#append(body);
+      if (delta !== undefined) this.#located.push(delta);
+    }
     if (results.diedAt !== undefined) this.#hasSession = false;
     return results;
   }
@@ -186,7 +202,9 @@ export class StoreBench {
       file: databaseFile("main"),
       pageSize: database.pageSize,
       pageCount,
-      keepPageCount: Math.min(database.pages.smallestPageCount(index), pageCount),
+      keepPageCount: database.checkpoint.index === 0
+        ? 0
+        : Math.min(database.pages.smallestPageCount(index), pageCount),
       pageNumbers,
       positions,
       segments: this.log.segments().list,
@@ -203,11 +221,11 @@ export class StoreBench {
     await this.log.close();
   }
 
-  #append(body: Uint8Array, index = this.log.lastIndex() + 1): void {
+  #append(body: Uint8Array, index = this.log.lastIndex() + 1): PageDelta | undefined {
     const type = EntryType.data;
     const hash = chainHash(this.log.hashAt(index - 1) ?? 0, this.#term, index, type, body);
     this.log.append([{ index, term: this.#term, type, data: body, hash }], this.store.publishedIndex);
-    this.store.append({ index, body, bodyPosition: this.log.positionOf(index) });
+    return this.store.append({ index, body, bodyPosition: this.log.positionOf(index) })?.delta;
   }
 
   #base(database: Database, through: number): DatabaseBase {

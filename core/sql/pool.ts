@@ -214,11 +214,12 @@ export class SqlPool {
     if (this.#stopped) return;
     const nowMs = this.#options.clock.nowMs();
     this.#refuseLate(nowMs);
+    const serving = this.#readers.filter((slot) => slot.longJobs.size === 0).length;
     for (const slot of this.#readers) {
       if (this.#waiting.length === 0) return;
       if (slot.isBusy) continue;
-      // A share of what waits, so that idle readers get theirs.
-      const share = Math.ceil(this.#waiting.length / this.#readers.length);
+      // A share of what waits, so that the others get theirs.
+      const share = Math.ceil(this.#waiting.length / serving);
       const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
       const jobs = reads.map(({ job, deadlineMs }): ReadJob => ({ ...job, runMsMax: deadlineMs - nowMs }));
       const databases = new Set(reads.map((read) => read.database));

@@ -2,7 +2,7 @@ import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { encodeCreate, encodePages } from "../pages/entry_body.ts";
 import { PageStore, type View } from "../pages/page_store.ts";
-import type { MessageFromWorker, MessageToWorker, ReadMessage } from "./messages.ts";
+import type { MessageFromWorker, MessageToWorker, ReadMessage, WriteRequestData } from "./messages.ts";
 import { SqlPool } from "./pool.ts";
 
 class ScriptedWorker {
@@ -37,15 +37,17 @@ class Bench {
   readonly clock = new ManualClock();
   readonly workers: ScriptedWorker[] = [];
   readonly store = new PageStore();
-  writersLost = 0;
+  readonly writersLost: (number | undefined)[] = [];
+  readonly fatal: string[] = [];
   readonly pool: SqlPool;
   #index = 0;
 
-  constructor(readerCount = 2) {
+  /** @param freeReaders 1: the second one is busy with the check of an upload for the whole test */
+  constructor(freeReaders: 1 | 2 = 2) {
     this.#append(encodeCreate({ name: "main", staged: false, pageSize: 512, wallMs: 0 }));
     this.store.publish(1);
     this.pool = new SqlPool({
-      readerCount,
+      readerCount: freeReaders,
       clock: this.clock,
       events: { event: () => {} },
       start: ({ name, cancel, onMessage, onDied }) => {
@@ -60,12 +62,11 @@ class Bench {
       },
       segments: () => ({ version: 1, list: [] }),
       fileOf: (database) => `db/${database.name}.db`,
+      onWriterLost: (running) => this.writersLost.push(running),
       onWriteResults: () => {},
-      onWriterLost: () => this.writersLost++,
-      onFatal: (message) => {
-        throw new Error(message);
-      },
+      onFatal: (message) => this.fatal.push(message),
     });
+    if (freeReaders === 1) this.pool.checkFile("tmp/upload.db").catch(() => {});
   }
 
   #append(body: Uint8Array): void {
@@ -80,6 +81,16 @@ class Bench {
     for (const body of encodePages(frames, options)) this.#append(body);
     this.store.publish(this.#index);
     return this.#index;
+  }
+
+  get writer(): ScriptedWorker {
+    return this.workers.filter((worker) => worker.name === "writer").at(-1)!;
+  }
+
+  write(databaseId: number): void {
+    const request = { kind: "execute", statements: [], format: "json", rowShape: "arrays", runMsMax: 1_000 };
+    const requests = [request as WriteRequestData];
+    this.pool.write({ kind: "write", databaseId, batchNumber: 1, requests, located: [], locatedBatch: 0 });
   }
 
   reader(index: number): ScriptedWorker {
@@ -205,4 +216,93 @@ Deno.test("SqlPool.stop() ends all workers and refuses what waits", async () => 
   bench.pool.stop();
   for (const answer of answers) await rejects(answer, { code: "stopping" });
   strictEqual(bench.workers.every((worker) => worker.isTerminated), true);
+});
+
+Deno.test("SqlPool: a query that waits is served when a long job ends, and refused at its time without any other event", async () => {
+  const bench = new Bench(1);
+  const running = bench.read("running");
+  const late = bench.read("late", { deadlineMs: 100 });
+  const waiting = bench.read("waiting");
+  bench.clock.advance(200);
+  bench.pool.sweep();
+  await rejects(late, { code: "timeout" });
+  const check = bench.reader(1).messages.find((message) => message.kind === "check_file")!;
+  const outcome = { ok: true, value: { pageSize: 512, pageCount: 1 } } as const;
+  bench.reader(1).answer({ kind: "job_done", jobId: check.jobId, outcome });
+  bench.reader(1).finish();
+  strictEqual(await waiting, "waiting");
+  bench.reader(0).finish();
+  await running;
+});
+
+Deno.test("SqlPool keeps a reader free for queries although the operator asked for one reader", async () => {
+  const bench = new Bench(1);
+  const query = bench.read("a");
+  bench.reader(0).finish();
+  strictEqual(await query, "a");
+});
+
+Deno.test("SqlPool: two cancelled queries of one message are both stopped, and their numbers do not stay behind", async () => {
+  const bench = new Bench(1);
+  const aborts = [new AbortController(), new AbortController()];
+  const first = bench.read("first");
+  const cancelled = aborts.map(({ signal }, i) => bench.read(`cancelled ${i}`, { signal }));
+  bench.reader(0).finish();
+  await first;
+  const worker = bench.reader(0);
+  const jobs = worker.reads.at(-1)!.jobs;
+  deepStrictEqual(jobs.length, 2);
+  for (const abort of aborts) abort.abort();
+  for (const { jobId } of jobs) {
+    Atomics.store(worker.cancel, 1, jobId);
+    bench.pool.sweep();
+    strictEqual(Atomics.load(worker.cancel, 0), jobId);
+    const error = { code: "cancelled", message: "stopped", details: {} } as const;
+    worker.answer({ kind: "read_results", results: [{ jobId, outcome: { ok: false, error } }] });
+  }
+  for (const query of cancelled) await rejects(query, { code: "cancelled" });
+  strictEqual(Atomics.load(worker.cancel, 0), 0);
+});
+
+Deno.test("SqlPool: a query that was cancelled does not start over when its worker is lost", async () => {
+  const bench = new Bench(1);
+  const abort = new AbortController();
+  const query = bench.read("a", { signal: abort.signal });
+  abort.abort();
+  bench.reader(0).die("died");
+  await rejects(query, { code: "cancelled" });
+  strictEqual(bench.reader(0).reads.length, 0);
+});
+
+Deno.test("SqlPool names the database whose batch ran when the writer was lost, and finds a writer that hangs between two", () => {
+  const bench = new Bench();
+  bench.write(11);
+  bench.write(12);
+  const { writer } = bench;
+  const [, second] = writer.messages.filter((message) => message.kind === "write");
+  Atomics.store(writer.cancel, 1, second!.jobId);
+  writer.die("died");
+  deepStrictEqual(bench.writersLost, [12]);
+  bench.write(13);
+  bench.pool.sweep();
+  bench.clock.advance(6_001);
+  bench.pool.sweep();
+  deepStrictEqual(bench.writersLost, [12, undefined]);
+});
+
+Deno.test("SqlPool ends the process when workers do not come up, instead of starting them for ever", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 2; i++) bench.reader(0).die("failed: no such module");
+  strictEqual(bench.fatal.length, 0);
+  bench.reader(0).die("failed: no such module");
+  deepStrictEqual(bench.fatal, ["SQL worker reader-1 failed: no such module; 3 did not start"]);
+});
+
+Deno.test("SqlPool.stop() ends the check of a file, and refuses everything that comes later", async () => {
+  const bench = new Bench();
+  const check = bench.pool.checkFile("tmp/upload.db");
+  bench.pool.stop();
+  await rejects(check, { code: "stopping" });
+  await rejects(bench.pool.checkFile("tmp/upload.db"), { code: "stopping" });
+  await rejects(bench.read("late"), { code: "stopping" });
 });

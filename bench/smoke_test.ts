@@ -1,0 +1,32 @@
+/** Every bench once, tiny: it runs, and nothing it does fails. The numbers mean nothing here. */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { benchCluster } from "./cluster_bench.ts";
+
+Deno.test("cluster_bench: every workload, no failed call, and the log grows with writes only", async () => {
+  const lines = await benchCluster({ seconds: 0.2, connections: [1, 8], rows: 500 });
+  strictEqual(lines.length, 10);
+  for (const line of lines) {
+    deepStrictEqual([line.errors, line.firstFailure], [0, undefined], line.workload);
+    ok(line.perSecond > 0 && line.p50Ms > 0, JSON.stringify(line));
+    strictEqual(line.logBytesPerOperation > 0, line.workload.startsWith("insert"), JSON.stringify(line));
+  }
+});
+
+for (
+  const [script, ...args] of [
+    ["http_bench.ts", "0.1"],
+    ["wire_bench.ts", "smoke"],
+    ["log_append_bench.ts", "--smoke"],
+    ["sql_bench.ts", "--smoke"],
+  ] as const
+) {
+  Deno.test(`${script} runs`, async () => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", new URL(script, import.meta.url).pathname, ...args],
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder();
+    strictEqual(code, 0, text.decode(stderr));
+    ok(/\d/.test(text.decode(stdout)), "it prints figures");
+  });
+}

@@ -75,12 +75,11 @@ export class Checkpoints {
     const isFirst = database.checkpoint.index === 0;
     const keepPageCount = isFirst ? 0 : Math.min(database.pages.smallestPageCount(index), pageCount);
     const { pageNumbers, positions } = database.pages.newestAt(index);
-    const bytes = database.bytesSinceCheckpoint;
     const file = databaseFile(database.name);
     const { pageSize } = database;
     await pool.checkpoint({ file, pageSize, pageCount, keepPageCount, pageNumbers, positions });
     await writeCheckpointMeta(disk, database.name, { databaseId: database.id, index, pageCount, pageSize });
-    database.checkpointed({ index, pageCount }, bytes);
+    database.checkpointed({ index, pageCount });
     this.count++;
     events.event("checkpoint_done", { database: database.name, index, pages: pageNumbers.length });
   }

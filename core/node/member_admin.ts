@@ -45,7 +45,16 @@ export class MemberAdmin {
     return { id, membership: this.#options.driver.raft.membership };
   }
 
+  /**
+   * A leader that is to go hands over first and refuses with `not_leader`, so that the request is repeated at its successor:
+   * the cluster is never without a leader for it, and the answer does not come over a connection that is being closed.
+   */
   async remove(id: NodeId, deadlineMs: Milliseconds): Promise<void> {
+    const { driver } = this.#options;
+    if (driver.role === "leader" && driver.leader === id && driver.raft.membership.voters.length > 1) {
+      await this.transfer(undefined, deadlineMs);
+      throw new NodeError("not_leader", `Member ${id} led and has handed over; nothing was logged`);
+    }
     await this.#change(() => [{ kind: "remove", id }], deadlineMs);
     this.#options.events.event("member_removed", { id });
   }

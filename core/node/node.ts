@@ -194,6 +194,7 @@ export class Node implements NodeService, TransportHandler {
     this.#cancelTick();
     this.#sweeper.stop();
     await this.#driver.stop();
+    this.#pool.stopQueries();
     await this.#checkpoints.all();
     this.#pool.stop();
     await this.#parts.transport.close();

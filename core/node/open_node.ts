@@ -211,6 +211,8 @@ async function join(options: OpenNodeOptions, raftAddresses: readonly string[]):
         return { clusterId: answer.clusterId, nodeId: answer.nodeId, state: "member", peers };
       } catch (error) {
         last = error;
+        // A wrong secret, say: asking again does not help.
+        if (error instanceof NodeError && error.retry === "never") throw cannotJoin(raftAddresses, error);
         address = error instanceof NodeError ? error.details.leader : undefined;
       }
     }
@@ -219,14 +221,15 @@ async function join(options: OpenNodeOptions, raftAddresses: readonly string[]):
       clock.after(JOIN_RETRY_MS, resolve);
     });
   }
-  throw new NodeError(
-    "no_leader",
-    `Cannot join a cluster through ${raftAddresses.join(", ")}: ${
-      last instanceof Error ? last.message : String(last)
-    }`,
-    {},
-    { cause: last },
-  );
+  throw cannotJoin(raftAddresses, last);
+}
+
+function cannotJoin(raftAddresses: readonly string[], cause: unknown): NodeError {
+  const code = cause instanceof NodeError ? cause.code : "no_leader";
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new NodeError(code, `Cannot join a cluster through ${raftAddresses.join(", ")}: ${reason}`, {}, {
+    cause,
+  });
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -162,14 +162,15 @@ export class Database {
   }
 
   /** The `.db` file is durable up to `state.index`. Workers learn it with a whole page index. */
-  checkpointed(state: CheckpointState, bytesCopied: number): void {
+  checkpointed(state: CheckpointState): void {
     assert(
       state.index >= this.checkpoint.index,
       () => `Checkpoint of ${this.name} went back to ${state.index}`,
     );
     this.checkpoint = state;
     this.pages.dropThrough(state.index);
-    this.bytesSinceCheckpoint = Math.max(0, this.bytesSinceCheckpoint - bytesCopied);
+    // What an open view kept from being copied, or came meanwhile.
+    this.bytesSinceCheckpoint = this.pages.versionCount * this.pageSize;
     this.#deltaBase = this.deltaEnd + 1;
     this.#deltas = [];
   }

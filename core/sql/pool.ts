@@ -80,6 +80,9 @@ export class SqlPool {
   readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
   #failedStarts = 0;
+  /** Long jobs that check a file. */
+  readonly #checks = new Set<number>();
+  #refusesQueries = false;
   #stopped = false;
   replacedWorkerCount = 0;
 
@@ -96,7 +99,7 @@ export class SqlPool {
 
   /** Runs a query at an open view; the caller closes the view afterwards. */
   read(view: View, query: PoolQuery): Promise<EncodedFields> {
-    if (this.#stopped) throw stopping();
+    if (this.#stopped || this.#refusesQueries) throw stopping();
     if (this.#waiting.length >= LIMITS.readQueueLengthMax) {
       throw new NodeError(
         "queue_full",
@@ -162,7 +165,11 @@ export class SqlPool {
   }
 
   checkFile(file: string): Promise<{ pageSize: number; pageCount: number }> {
-    return this.#job((jobId) => ({ kind: "check_file", jobId, file }));
+    if (this.#refusesQueries) return Promise.reject(stopping());
+    return this.#job((jobId) => {
+      this.#checks.add(jobId);
+      return { kind: "check_file", jobId, file };
+    });
   }
 
   /** Finds what overran its time limit, workers and waiting queries; called with every tick. */
@@ -173,6 +180,22 @@ export class SqlPool {
       if (slot.isHung(now)) this.#lose(slot, "did not stop at its time limit");
     }
     this.#dispatch();
+  }
+
+  /** Gives up queries and checks of files, so that checkpoints need not wait for them. */
+  stopQueries(): void {
+    this.#refusesQueries = true;
+    for (const read of this.#waiting.splice(0)) read.settle(stopping());
+    for (const slot of this.#readers) {
+      let isInTheWay = [...slot.longJobs].some((jobId) => this.#checks.has(jobId));
+      for (const [jobId, read] of this.#running) {
+        if (read.slot !== slot) continue;
+        isInTheWay = true;
+        this.#running.delete(jobId);
+        read.settle(stopping());
+      }
+      if (isInTheWay) this.#lose(slot, "was busy when the node stopped");
+    }
   }
 
   stop(): void {
@@ -201,6 +224,7 @@ export class SqlPool {
       slot.longJobs.add(jobId);
       this.#jobs.set(jobId, (outcome) => {
         slot.longJobs.delete(jobId);
+        this.#checks.delete(jobId);
         if (outcome.ok) resolve(outcome.value);
         else reject(fromErrorRecord(outcome.error));
       });

@@ -129,7 +129,7 @@ Deno.test("SqlPool tells a reader what changed since its last job, and everythin
   deepStrictEqual([update.base, update.deltas.map((delta) => delta.index)], [undefined, [index]]);
   bench.reader(0).finish();
   await second;
-  bench.store.find("main")!.checkpointed({ index, pageCount: 1 }, 512);
+  bench.store.find("main")!.checkpointed({ index, pageCount: 1 });
   const third = bench.read("c");
   const base = bench.reader(0).reads[2]!.updates[0]!.base;
   deepStrictEqual([base?.file, base?.filePageCount, base?.pages.pageNumbers.length], ["db/main.db", 1, 0]);

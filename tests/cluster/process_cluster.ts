@@ -1,5 +1,6 @@
 /** Nodes as real processes on loopback, each with a data folder of its own. */
 import { fail } from "node:assert/strict";
+import { freePorts } from "../support/free_ports.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const CONDITION_MS_MAX = 60_000;
@@ -14,12 +15,13 @@ export interface JsonAnswer {
 export class NodeProcess {
   readonly name: string;
   readonly dataFolder: string;
-  readonly httpPort: number;
+  /** May be changed before a start. */
+  httpPort: number;
   readonly raftPort: number;
   /** Address announced to peers when it differs from where it listens: a proxy, for example. */
   announcedRaftPort: number | undefined;
-  readonly #firstStart: readonly string[];
-  readonly #extra: readonly string[];
+  #firstStart: readonly string[];
+  readonly extra: string[];
   #child: Deno.ChildProcess | undefined;
   #output: Promise<string> = Promise.resolve("");
 
@@ -27,9 +29,9 @@ export class NodeProcess {
     this.name = name;
     this.dataFolder = dataFolder;
     this.#firstStart = firstStart;
-    this.#extra = extra;
-    this.httpPort = freePort();
-    this.raftPort = freePort();
+    this.extra = [...extra];
+    this.httpPort = freePorts(2);
+    this.raftPort = this.httpPort + 1;
   }
 
   get url(): string {
@@ -62,7 +64,7 @@ export class NodeProcess {
         `127.0.0.1:${this.raftPort}`,
         ...announced,
         ...this.#firstStart,
-        ...this.#extra,
+        ...this.extra,
       ],
       stdin: "null",
       stdout: "null",
@@ -70,6 +72,12 @@ export class NodeProcess {
     }).spawn();
     this.#child = child;
     this.#output = new Response(child.stderr).text();
+  }
+
+  /** Starts with an empty folder as a new member, whatever it was before. */
+  restartAsJoiner(member: NodeProcess): void {
+    this.#firstStart = ["--join", `127.0.0.1:${member.raftPort}`];
+    this.start();
   }
 
   /** kill -9, and waits until the process is gone. */
@@ -228,12 +236,4 @@ export async function eventually(what: string, condition: () => Promise<boolean>
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   fail(`Gave up waiting until ${what}: ${String(last)}`);
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }

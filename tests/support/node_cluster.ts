@@ -48,7 +48,11 @@ export interface Member {
   readonly writerGate: Gate;
   readonly readerGate: Gate;
   readonly fatal: Error[];
+  /** Ends what runs now: from then on it reaches nobody. */
+  kill: () => void;
 }
+
+type Shell = Omit<Member, "node">;
 
 export type NodeTuning = Partial<Pick<OpenNodeOptions, "checkpointBytes" | "createDatabases">>;
 
@@ -91,9 +95,9 @@ export class NodeCluster {
 
   async add(id: NodeId): Promise<Member> {
     const disk = new SimDisk({ seed: this.#random.word() });
-    const shell = { id, disk, writerGate: new Gate(), readerGate: new Gate(), fatal: [] as Error[] };
-    const node = await this.finish(this.#open(shell));
-    const member = { ...shell, node };
+    const gates = { writerGate: new Gate(), readerGate: new Gate() };
+    const shell: Shell = { id, disk, ...gates, fatal: [], kill: () => {} };
+    const member = Object.assign(shell, { node: await this.finish(this.#open(shell)) });
     this.members.push(member);
     return member;
   }
@@ -107,22 +111,30 @@ export class NodeCluster {
 
   /** The process ends without a word. What it still does reaches neither the disk nor anybody else. */
   crash(id: NodeId): void {
-    this.network.leave(id);
+    this.member(id).kill();
     this.member(id).disk.crash();
   }
 
-  #open(shell: Omit<Member, "node">): Promise<Node> {
+  #open(shell: Shell): Promise<Node> {
     const { id, disk, fatal } = shell;
+    let isAlive = true;
     const { clock } = this.network;
     const address = (of: NodeId): string => `127.0.0.1:${7_000 + of}`;
     return openNode({
       disk,
       clock,
       random: this.#random.fork(),
-      events: { event: (name, facts) => void this.events.push({ name, facts: { node: id, ...facts } }) },
+      events: { event: (name, facts) => void (isAlive && this.events.push({ name, facts: { node: id, ...facts } })) },
       addresses: { raftAddress: address(id), httpAddress: `127.0.0.1:${8_000 + id}` },
       firstStart: id === 1 ? { kind: "bootstrap" } : { kind: "join", raftAddresses: [address(1)] },
-      openTransport: (identity, handler) => this.network.join(identity.nodeId, handler),
+      openTransport: (identity, handler) => {
+        const transport = this.network.join(identity.nodeId, handler);
+        shell.kill = () => {
+          isAlive = false;
+          void transport.close();
+        };
+        return transport;
+      },
       callOnce: (to, method, body) => this.node(Number(to.split(":")[1]) - 7_000).onCall(0, method, body),
       startWorker: startWorker(shell, this.network),
       readerCount: 2,
@@ -131,7 +143,9 @@ export class NodeCluster {
       checkpointBytes: 1024 * 1024 * 1024,
       createDatabases: true,
       ...this.#tuning,
-      onFatal: (error) => void fatal.push(error),
+      onFatal: (error) => {
+        if (isAlive) fatal.push(error);
+      },
     });
   }
 
@@ -172,16 +186,18 @@ export class NodeCluster {
 
   /** Rows of a query; linearizable unless said otherwise. */
   async rows(id: NodeId, sql: string, options: Partial<QueryRequest> = {}): Promise<unknown[][]> {
-    const answer = await this.finish(this.node(id).query({
-      database: "main",
-      sql,
-      parameters: [],
-      level: "linearizable",
-      timeoutMs: 10_000,
-      format: "json",
-      rowShape: "arrays",
-      ...options,
-    }));
+    const answer = await this.finish(
+      this.node(id).query({
+        database: "main",
+        sql,
+        parameters: [],
+        level: "linearizable",
+        timeoutMs: 10_000,
+        format: "json",
+        rowShape: "arrays",
+        ...options,
+      }),
+    );
     return (JSON.parse(`{${new TextDecoder().decode(answer.fields.bytes)}}`) as { rows: unknown[][] }).rows;
   }
 
@@ -198,7 +214,7 @@ export function metric(node: Node, name: string): number {
   return node.metrics().find((one) => one.name === name)?.value ?? NaN;
 }
 
-function startWorker(shell: Omit<Member, "node">, network: MemoryNetwork): StartSqlWorker {
+function startWorker(shell: Shell, network: MemoryNetwork): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const gate = name === "writer" ? shell.writerGate : shell.readerGate;
     let isAlive = true;
@@ -218,8 +234,11 @@ function startWorker(shell: Omit<Member, "node">, network: MemoryNetwork): Start
     return {
       post: (message: MessageToWorker): void => {
         const copy = structuredClone(message);
-        work = work.then(() => gate.opened).then(() => isAlive ? core.handle(copy) : undefined)
-          .catch((error) => isAlive && onDied(`failed: ${error}`));
+        work = work.then(() => gate.opened).then(() => {
+          if (isAlive) return core.handle(copy);
+        }).catch((error) => {
+          if (isAlive) onDied(`failed: ${error}`);
+        });
       },
       terminate: () => {
         isAlive = false;

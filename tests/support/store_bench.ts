@@ -213,7 +213,7 @@ export class StoreBench {
     if (answer?.kind !== "job_done") throw new Error(`Checkpoint ended with ${JSON.stringify(answer)}`);
     const { id, pageSize } = database;
     await writeCheckpointMeta(this.disk, "main", { databaseId: id, index, pageCount, pageSize });
-    database.checkpointed({ index, pageCount }, database.bytesSinceCheckpoint);
+    database.checkpointed({ index, pageCount });
     this.dropSession();
   }
 

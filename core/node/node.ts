@@ -68,11 +68,11 @@ export class Node implements NodeService, TransportHandler {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     const { log, store, disk, clock, events, tickMs, clusterId, createDatabases, checkpointBytes } = parts;
-    this.#contact = new LeaderContact(clock);
     this.#sweeper = this.#makeSweeper();
     const driver = this.#driver = this.#makeDriver();
     const pool = this.#pool = this.#makePool();
     const gate = this.#gate = this.#makeGate();
+    this.#contact = new LeaderContact({ clock, confirm: (deadlineMs) => this.#confirmIndex(deadlineMs) });
     this.#reads = new ReadPath({ store, pool, clock, gate, leaderAgeMs: () => this.#leaderAgeMs() });
     const writes = this.#writes = new WritePath({ driver, gate, store, log, pool, clock, createDatabases });
     const barrier = (deadlineMs: Milliseconds) => {
@@ -357,13 +357,12 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #onRole(): void {
-    if (this.#driver.role === "leader") {
-      this.#contact.onElected(this.#parts.raft.lastIndex);
-      this.#writes.onLeadershipWon();
-    } else {
-      this.#writes.onLeadershipLost();
+    if (this.#driver.role === "leader") this.#writes.onLeadershipWon();
+    else this.#writes.onLeadershipLost();
+    if (this.#driver.leader !== 0) {
+      this.#leaderCalls.wake();
+      this.#contact.ask();
     }
-    if (this.#driver.leader !== 0) this.#leaderCalls.wake();
     this.#announceAddresses();
   }
 
@@ -390,6 +389,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#stopped) return;
     this.#cancelTick = this.#parts.clock.after(this.#parts.tickMs, () => this.#tick());
     this.#driver.tick();
+    if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
     this.#checkpoints.sweep();
     this.#pool.sweep();
@@ -413,6 +413,11 @@ export class Node implements NodeService, TransportHandler {
           await transport.call(leader, method, encodeRequest<M>(request, timeoutMs), timeoutMs),
         ),
     );
+  }
+
+  #confirmIndex(deadlineMs: Milliseconds): Promise<LogIndex> {
+    this.#sweeper.watch();
+    return this.#gate.confirm(deadlineMs);
   }
 
   async #confirm(): Promise<void> {

@@ -1,5 +1,5 @@
 import { assert, mustHave } from "../base/assert.ts";
-import { fromErrorRecord, NodeError } from "../base/errors.ts";
+import { fromErrorRecord, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, EventSink } from "../base/ports.ts";
@@ -11,7 +11,6 @@ import type {
   CheckpointMessage,
   DatabaseBase,
   DatabaseUpdate,
-  JobDone,
   MessageFromWorker,
   MessageToWorker,
   ReadJob,
@@ -19,6 +18,7 @@ import type {
   WriteMessage,
   WriteResults,
 } from "./messages.ts";
+import { type FileSize, LongJobs } from "./long_jobs.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -54,6 +54,8 @@ interface WaitingRead {
   readonly settle: (outcome: EncodedFields | NodeError) => void;
 }
 
+type Unsent<M> = Omit<M, "jobId" | "segments">;
+
 /** A checkpoint or the check of a file keeps one reader busy for long; queries need another one. */
 const READERS_MIN = 2;
 /** A worker that never came up is not tried more often: the program or the machine is at fault. */
@@ -75,13 +77,11 @@ export class SqlPool {
   #writer: WorkerSlot;
   readonly #waiting: WaitingRead[] = [];
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
-  readonly #jobs = new Map<number, (done: JobDone["outcome"]) => void>();
+  readonly #longJobs = new LongJobs();
   /** Batches the writer has, by job. */
   readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
   #failedStarts = 0;
-  /** Long jobs that check a file. */
-  readonly #checks = new Set<number>();
   #refusesQueries = false;
   #stopped = false;
   replacedWorkerCount = 0;
@@ -161,15 +161,12 @@ export class SqlPool {
 
   /** Runs a checkpoint on a reader worker. */
   checkpoint(message: Omit<CheckpointMessage, "kind" | "jobId" | "segments">): Promise<void> {
-    return this.#job((jobId) => ({ kind: "checkpoint", jobId, ...message })).then(() => undefined);
+    return this.#job({ kind: "checkpoint", ...message }).then(() => undefined);
   }
 
-  checkFile(file: string): Promise<{ pageSize: number; pageCount: number }> {
+  checkFile(file: string): Promise<FileSize> {
     if (this.#refusesQueries) return Promise.reject(stopping());
-    return this.#job((jobId) => {
-      this.#checks.add(jobId);
-      return { kind: "check_file", jobId, file };
-    });
+    return this.#job({ kind: "check_file", file });
   }
 
   /** Finds what overran its time limit, workers and waiting queries; called with every tick. */
@@ -187,7 +184,7 @@ export class SqlPool {
     this.#refusesQueries = true;
     for (const read of this.#waiting.splice(0)) read.settle(stopping());
     for (const slot of this.#readers) {
-      let isInTheWay = [...slot.longJobs].some((jobId) => this.#checks.has(jobId));
+      let isInTheWay = this.#longJobs.failChecks(slot, toErrorRecord(stopping()));
       for (const [jobId, read] of this.#running) {
         if (read.slot !== slot) continue;
         isInTheWay = true;
@@ -203,9 +200,7 @@ export class SqlPool {
     for (const slot of [...this.#readers, this.#writer]) slot.worker.terminate();
     for (const read of [...this.#waiting.splice(0), ...this.#running.values()]) read.settle(stopping());
     this.#running.clear();
-    const { code, message, details } = stopping();
-    for (const done of this.#jobs.values()) done({ ok: false, error: { code, message, details } });
-    this.#jobs.clear();
+    for (const slot of this.#readers) this.#longJobs.fail(slot, toErrorRecord(stopping()));
   }
 
   /** Positive and of 31 bits: it travels in a slot of shared memory. */
@@ -214,23 +209,14 @@ export class SqlPool {
     return this.#nextJobId;
   }
 
-  #job(
-    build: (jobId: number) => CheckpointMessage | CheckFileMessage,
-  ): Promise<{ pageSize: number; pageCount: number }> {
+  #job(message: Unsent<CheckpointMessage> | Unsent<CheckFileMessage>): Promise<FileSize> {
     if (this.#stopped) return Promise.reject(stopping());
     const jobId = this.#newJobId();
     const slot = mustHave(this.#readers.at(-1), "reader worker");
-    return new Promise((resolve, reject) => {
-      slot.longJobs.add(jobId);
-      this.#jobs.set(jobId, (outcome) => {
-        slot.longJobs.delete(jobId);
-        this.#checks.delete(jobId);
-        if (outcome.ok) resolve(outcome.value);
-        else reject(fromErrorRecord(outcome.error));
-      });
-      const message = build(jobId);
-      this.#post(slot, message.kind === "checkpoint" ? { ...message, ...this.#segmentsFor(slot) } : message);
-    });
+    const done = this.#longJobs.add(jobId, message.kind, slot);
+    if (message.kind === "check_file") this.#post(slot, { ...message, jobId });
+    else this.#post(slot, { ...message, jobId, ...this.#segmentsFor(slot) });
+    return done;
   }
 
   /** Gives waiting queries to idle readers, most recently used database first where it is already open. */
@@ -339,9 +325,7 @@ export class SqlPool {
         this.#options.onWriteResults(message);
         return;
       case "job_done": {
-        const done = this.#jobs.get(message.jobId);
-        this.#jobs.delete(message.jobId);
-        done?.(message.outcome);
+        this.#longJobs.done(message);
         this.#dispatch();
         return;
       }
@@ -379,11 +363,7 @@ export class SqlPool {
     if (isWriter) this.#writer = this.#startSlot(slot.name);
     else this.#readers[this.#readers.indexOf(slot)] = this.#startSlot(slot.name);
     this.#startOver(slot, reason);
-    for (const jobId of slot.longJobs) {
-      const error = { code: "engine_failed" as const, message: `The SQL worker ${reason}`, details: {} };
-      this.#jobs.get(jobId)?.({ ok: false, error });
-      this.#jobs.delete(jobId);
-    }
+    this.#longJobs.fail(slot, { code: "engine_failed", message: `The SQL worker ${reason}`, details: {} });
     if (isWriter) {
       const running = this.#batches.get(slot.runningJobId);
       this.#batches.clear();

@@ -124,7 +124,9 @@ export class NodeCluster {
       disk,
       clock,
       random: this.#random.fork(),
-      events: { event: (name, facts) => void (isAlive && this.events.push({ name, facts: { node: id, ...facts } })) },
+      events: {
+        event: (name, facts) => void (isAlive && this.events.push({ name, facts: { node: id, ...facts } })),
+      },
       addresses: { raftAddress: address(id), httpAddress: `127.0.0.1:${8_000 + id}` },
       firstStart: id === 1 ? { kind: "bootstrap" } : { kind: "join", raftAddresses: [address(1)] },
       openTransport: (identity, handler) => {

@@ -33,6 +33,7 @@ const DRAIN_MS = 5_000;
 
 /** Runs a node until a signal stops it; the result is the exit code. */
 async function serve(options: ServeOptions, { signal }: CommandContext): Promise<number> {
+  const ending = endOf(signal, options.exitWithParent);
   const clock = new SystemClock();
   const events = new ConsoleEvents(options.logLevel, options.logFormat);
   const lock = DataDirLock.take(options.dataDirectory);
@@ -51,7 +52,15 @@ async function serve(options: ServeOptions, { signal }: CommandContext): Promise
     httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
     raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
   };
-  const node = await openNode(nodeOptions(options, addresses, clock, events));
+  // A node that waits for its cluster can be stopped as well.
+  const node = await Promise.race([
+    openNode(nodeOptions(options, addresses, clock, events)),
+    ending.then(() => undefined),
+  ]);
+  if (node === undefined) {
+    lock.release();
+    return 0;
+  }
   app = application(node, options, { clock, metrics, events });
   events.event("started", {
     version: denoJson.version,
@@ -60,15 +69,8 @@ async function serve(options: ServeOptions, { signal }: CommandContext): Promise
     data: options.dataDirectory,
   });
 
-  const ended = Promise.withResolvers<void>();
-  const stop = (reason: string): void => {
-    events.event("stopping", { reason });
-    shutDown(server, node).then(ended.resolve, fatal(events));
-  };
-  if (signal.aborted) stop(String(signal.reason));
-  signal.addEventListener("abort", () => stop(String(signal.reason)));
-  if (options.exitWithParent) onEndOfInput(() => stop("end of standard input"));
-  await ended.promise;
+  events.event("stopping", { reason: await ending });
+  await shutDown(server, node).catch(fatal(events));
   lock.release();
   events.event("stopped", {});
   return 0;
@@ -138,13 +140,20 @@ async function shutDown(server: HttpServer, node: Node): Promise<void> {
   await node.stop();
 }
 
-async function onEndOfInput(callback: () => void): Promise<void> {
+/** Resolves with the reason once the node has to stop. */
+function endOf(signal: AbortSignal, endsWithInput: boolean): Promise<string> {
+  return new Promise((resolve) => {
+    const onAbort = (): void => resolve(String(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    // An input that cannot be read has ended.
+    if (endsWithInput) readToEnd().catch(() => {}).then(() => resolve("end of standard input"));
+  });
+}
+
+async function readToEnd(): Promise<void> {
   const bytes = new Uint8Array(1024);
-  try {
-    while (await Deno.stdin.read(bytes) !== null);
-  } finally {
-    callback();
-  }
+  while (await Deno.stdin.read(bytes) !== null);
 }
 
 if ("WorkerGlobalScope" in globalThis) {

@@ -33,10 +33,11 @@ export class Checkpoints {
     if (this.#running !== undefined) return;
     const gone = this.#options.store.takeGone();
     if (gone.length > 0) return this.#start(this.#remove(gone));
-    const due = this.#options.store.list().find((database) =>
-      database.bytesSinceCheckpoint >= this.#options.checkpointBytes && this.#canRun(database)
-    );
-    if (due !== undefined) this.#start(this.#run(due));
+    const { store, checkpointBytes } = this.#options;
+    for (const database of store.visible()) {
+      if (database.bytesSinceCheckpoint < checkpointBytes || !this.#canRun(database)) continue;
+      return this.#start(this.#run(database));
+    }
   }
 
   /** Checkpoints everything, so that the `.db` files of a stopped node are whole. */

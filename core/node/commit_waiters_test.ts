@@ -37,3 +37,13 @@ Deno.test("CommitWaiters.expire() leaves the fate open (promise 5)", async () =>
   waiters.published(6, () => 2);
   strictEqual(await early, 6);
 });
+
+Deno.test("CommitWaiters.rejectAll() also refuses who comes later: nobody would ever be told", async () => {
+  const waiters = new CommitWaiters();
+  const unknown = () => new NodeError("commit_unknown", "stopped");
+  const before = waiters.wait(1, 1, Infinity, unknown);
+  waiters.rejectAll();
+  await rejects(before, { code: "commit_unknown" });
+  await rejects(waiters.wait(2, 1, Infinity, unknown), { code: "commit_unknown" });
+  strictEqual(waiters.size, 0);
+});

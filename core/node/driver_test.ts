@@ -34,7 +34,7 @@ class Bench {
   onPublished: () => void = () => {};
   readonly driver: Driver;
 
-  private constructor(readonly disk: SimDisk, readonly log: Log, hardState: HardStateFile, voters: number[]) {
+  constructor(readonly disk: SimDisk, readonly log: Log, hardState: HardStateFile, voters: number[]) {
     const raft = new Raft({
       id: SELF,
       electionTicks: 10,

@@ -73,3 +73,22 @@ Deno.test("LeaderCalls gives up at the deadline when nobody leads", async () => 
   const bench = new Bench();
   await rejects(bench.run(), { code: "no_leader" });
 });
+
+Deno.test("LeaderCalls asks the next leader when the one asked is stopping", async () => {
+  const bench = new Bench();
+  bench.leaderId = 2;
+  bench.remoteError = new NodeError("stopping", "nothing was logged");
+  bench.onSleep = () => {
+    bench.leaderId = 3;
+    bench.remoteError = undefined;
+  };
+  strictEqual(await bench.run(), "at 3");
+});
+
+Deno.test("LeaderCalls.stop() ends every wait for a leader", async () => {
+  const bench = new Bench();
+  const waiting = bench.run();
+  bench.leaderCalls.stop();
+  await rejects(waiting, { code: "stopping" });
+  strictEqual(bench.now <= 20, true, "at once, not at the deadline");
+});

@@ -359,10 +359,8 @@ export class Node implements NodeService, TransportHandler {
   #onRole(): void {
     if (this.#driver.role === "leader") this.#writes.onLeadershipWon();
     else this.#writes.onLeadershipLost();
-    if (this.#driver.leader !== 0) {
-      this.#leaderCalls.wake();
-      this.#contact.ask();
-    }
+    if (this.#driver.leader !== 0) this.#leaderCalls.wake();
+    if (this.#driver.leader !== 0) this.#contact.ask();
     this.#announceAddresses();
   }
 

@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { metric, NodeCluster } from "../../tests/support/node_cluster.ts";
+import { encodePages } from "../pages/entry_body.ts";
+import { decodeAnswer, encodeRequest, type PeerMethods } from "./peer_calls.ts";
 
 const COUNT = "SELECT name, COUNT(*) FROM t GROUP BY name ORDER BY name";
 const TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)";
@@ -11,6 +13,9 @@ async function withCluster(
   tuning: { checkpointBytes?: number; createDatabases?: boolean } = {},
 ): Promise<void> {
   const cluster = await NodeCluster.start(size, tuning);
+  if (tuning.createDatabases === false) {
+    await cluster.finish(cluster.node(1).createDatabase("main", true, 10_000));
+  }
   await body(cluster);
   await cluster.close();
 }
@@ -247,6 +252,93 @@ Deno.test("Node: the power fails at every member in turn, and what was acknowled
       deepStrictEqual(await cluster.rows(through, COUNT), [["a", i]]);
     }
   }, { checkpointBytes: 20_000 });
+});
+
+Deno.test("Node: the record of a dropped database is gone for good before its file is touched (promise 3)", async () => {
+  await withCluster(1, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE));
+    const { disk } = cluster.member(1);
+    await cluster.until(() => disk.exists("db/main.meta"));
+    const removed: string[] = [];
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === "remove" && path.startsWith("db/")) removed.push(path);
+      if (kind === "sync_done" && path === "db") removed.push("synced");
+    };
+    await cluster.finish(cluster.node(1).dropDatabase("main", 10_000));
+    await cluster.until(() => removed.length === 3);
+    deepStrictEqual(removed, ["db/main.meta", "synced", "db/main.db"]);
+    disk.onOperation = undefined;
+  }, { checkpointBytes: 1 });
+});
+
+Deno.test("Node: pages of an upload that come out of order are refused, not misplaced", async () => {
+  await withCluster(1, async (cluster) => {
+    const call = async <M extends "import_begin" | "import_pages">(
+      method: M,
+      request: PeerMethods[M]["request"],
+    ): Promise<PeerMethods[M]["answer"]> =>
+      decodeAnswer<M>(
+        await cluster.finish(cluster.node(1).onCall(2, method, encodeRequest<M>(request, 10_000))),
+      );
+    const databaseId = await call("import_begin", { name: "main", pageSize: 512 });
+    const part = (pageNumber: number): Uint8Array =>
+      encodePages([{ pageNumber, bytes: new Uint8Array(512) }], {
+        databaseId,
+        pageSize: 512,
+        pageCount: pageNumber,
+        wallMs: 0,
+        entryBytesMax: 10_000,
+      })[0]!;
+    await call("import_pages", { databaseId, body: part(1) });
+    await rejects(call("import_pages", { databaseId, body: part(3) }), { code: "timeout" });
+    await rejects(call("import_pages", { databaseId, body: part(1) }), { code: "timeout" });
+    await call("import_pages", { databaseId, body: part(2) });
+  });
+});
+
+Deno.test("Node: a write asked for in the moment of a drop is not acknowledged into the dropped database", async () => {
+  await withCluster(1, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE));
+    const outcome = (promise: Promise<unknown>) =>
+      promise.then(() => "done", (error) => error.code as string);
+    const first = outcome(cluster.write(1, insert("before")));
+    const dropped = cluster.node(1).dropDatabase("main", 10_000);
+    const second = outcome(cluster.write(1, insert("after")));
+    deepStrictEqual(await cluster.finish(Promise.all([first, second])), [
+      "database_not_found",
+      "database_not_found",
+    ]);
+    await cluster.finish(dropped);
+    await rejects(cluster.finish(cluster.write(1, insert("later"))), { code: "database_not_found" });
+    await cluster.finish(cluster.node(1).createDatabase("main", true, 10_000));
+    await rejects(cluster.finish(cluster.node(1).createDatabase("main", true, 10_000)), {
+      code: "database_exists",
+    });
+  }, { createDatabases: false });
+});
+
+Deno.test("Node: the worst a caller may ask of time limits: none left, or all there is", async () => {
+  await withCluster(1, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE, { timeoutMs: 1e12 }));
+    deepStrictEqual(await cluster.rows(1, COUNT, { timeoutMs: 1e12 }), []);
+    await rejects(cluster.rows(1, COUNT, { timeoutMs: 0 }));
+    await rejects(cluster.finish(cluster.write(1, insert("a"), { timeoutMs: 0 })), { code: "timeout" });
+    await cluster.finish(cluster.write(1, insert("b"), { timeoutMs: 1_000.25 }));
+    deepStrictEqual(await cluster.rows(1, COUNT, { timeoutMs: 999.125 }), [["b", 1]]);
+  });
+});
+
+Deno.test("Node: a leader hands over only itself, and says so to those who ask another", async () => {
+  await withCluster(3, async (cluster) => {
+    const asked = cluster.node(2).onCall(3, "transfer", encodeRequest<"transfer">({}, 1_000));
+    await rejects(cluster.finish(asked), { code: "not_leader" });
+    await rejects(cluster.finish(cluster.node(2).transferLeadership(9, 1_000)), { code: "member_not_found" });
+    deepStrictEqual(await cluster.finish(cluster.node(3).transferLeadership(2, 5_000)), { leaderId: 2 });
+    await rejects(cluster.finish(cluster.node(1).removeMember(9, 1_000)), { code: "member_not_found" });
+    await cluster.finish(cluster.node(1).removeMember(1, 10_000));
+    const { members } = await cluster.finish(cluster.node(2).cluster());
+    deepStrictEqual(members.map(({ id, role }) => `${id} ${role}`), ["2 leader", "3 voter"]);
+  });
 });
 
 async function collect(cluster: NodeCluster, chunks: AsyncIterableIterator<Uint8Array>): Promise<Uint8Array> {

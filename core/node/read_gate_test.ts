@@ -1,4 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { NodeError } from "../base/errors.ts";
 import { ReadGate } from "./read_gate.ts";
 
 class Bench {
@@ -57,4 +58,25 @@ Deno.test("ReadGate: the deadline names what is missing, a leader or a majority"
   const other = bench.gate.confirm(bench.nowMs + 100);
   bench.after(110);
   await rejects(other, { code: "no_leader" });
+});
+
+Deno.test("ReadGate: a read gives up at its deadline although its round is under way, the others stay", async () => {
+  const bench = new Bench();
+  const short = bench.gate.confirm(50);
+  const long = bench.gate.confirm(1_000);
+  await turn();
+  bench.after(60);
+  await rejects(short, { code: "no_quorum" });
+  strictEqual(bench.gate.waitingCount, 1);
+  bench.gate.onReadState({ context: 100, index: 7, rejected: false });
+  strictEqual(await long, 7);
+  strictEqual(bench.gate.waitingCount, 0);
+});
+
+Deno.test("ReadGate.rejectAll() also refuses who comes later", async () => {
+  const bench = new Bench();
+  const waiting = bench.gate.confirm(1_000);
+  bench.gate.rejectAll(new NodeError("stopping", "bye"));
+  await rejects(waiting, { code: "stopping" });
+  await rejects(bench.gate.confirm(1_000), { code: "stopping" });
 });

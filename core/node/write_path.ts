@@ -69,7 +69,9 @@ export class WritePath {
 
   async write(request: WriteRequest, deadlineMs: Milliseconds): Promise<WriteAnswer> {
     this.#mustLead();
-    const database = await this.#databaseFor(request.database, deadlineMs);
+    // No waiting between finding the database and queuing the write: it could be dropped meanwhile.
+    const database = this.#databaseFor(request.database) ??
+      await this.#notFound(request.database, deadlineMs);
     const { result, index } = await new Promise<
       { result: { fields: WriteAnswer["fields"]; replayed: boolean }; index: LogIndex }
     >(
@@ -220,10 +222,10 @@ export class WritePath {
     }
   }
 
-  async #databaseFor(name: string, deadlineMs: Milliseconds): Promise<Database> {
+  /** Undefined when there is none and writes may not create one. */
+  #databaseFor(name: string): Database | undefined {
     const database = this.#options.store.findAtTip(name);
-    if (database !== undefined) return database;
-    if (!this.#options.createDatabases) return await this.#notFound(name, deadlineMs);
+    if (database !== undefined || !this.#options.createDatabases) return database;
     return this.#create(name, false, PAGE_SIZE_DEFAULT);
   }
 

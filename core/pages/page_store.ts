@@ -134,11 +134,14 @@ export class PageStore {
 
   /** Visible ones, by name. */
   list(): Database[] {
-    const visible: Database[] = [];
-    for (const databases of this.#byName.values()) {
-      for (const database of databases) if (database.isVisibleAt(this.#published)) visible.push(database);
+    return [...this.visible()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The same in any order: for what looks at all of them with every tick. */
+  *visible(): IterableIterator<Database> {
+    for (const database of this.#databases.values()) {
+      if (database.isVisibleAt(this.#published)) yield database;
     }
-    return visible.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Databases at the tip, staged ones included. */

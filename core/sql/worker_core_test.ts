@@ -4,7 +4,12 @@ import { DatabaseSync } from "node:sqlite";
 import type { View } from "../pages/page_store.ts";
 import { SeededRandom } from "../../tests/support/seeded_random.ts";
 import { SimDisk } from "../../tests/support/sim_disk.ts";
+import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { StoreBench } from "../../tests/support/store_bench.ts";
+import { PageIndex } from "../pages/page_index.ts";
+import type { MessageFromWorker } from "./messages.ts";
+import { loadEngineModule } from "./wasm/load_engine.ts";
+import { WorkerCore } from "./worker_core.ts";
 
 const ALL = "SELECT id, v FROM t ORDER BY id";
 
@@ -212,4 +217,45 @@ Deno.test("a view of a database without pages is empty, and a missing table is a
   const view = bench.openView();
   deepStrictEqual((await bench.read(view, "SELECT 1 AS one")).rows, [[1]]);
   await rejects(bench.read(view, ALL), { code: "sql_error", message: /no such table: t/ });
+});
+
+Deno.test("a query that waited behind others past its time limit is refused, not run (promise 5)", async () => {
+  const answers: MessageFromWorker[] = [];
+  const clock = new ManualClock();
+  const core = new WorkerCore({
+    module: loadEngineModule(),
+    disk: new SimDisk({ seed: 1 }),
+    // Each look at the time takes a while.
+    clock: {
+      nowMs: () => {
+        clock.advance(10);
+        return clock.nowMs();
+      },
+      wallMs: () => clock.wallMs(),
+      after: (delayMs, callback) => clock.after(delayMs, callback),
+    },
+    random: new SeededRandom(1),
+    cancel: new Int32Array(new SharedArrayBuffer(8)),
+    post: (message) => answers.push(message),
+  });
+  const pages = new PageIndex().export(Infinity);
+  const base = { databaseId: 1, pageSize: 512, file: undefined, filePageCount: 0, pages };
+  const job = (jobId: number, runMsMax: number) => ({
+    jobId,
+    databaseId: 1,
+    viewIndex: 0,
+    sql: "SELECT 1",
+    parameters: [],
+    format: "json" as const,
+    rowShape: "arrays" as const,
+    runMsMax,
+  });
+  await core.handle({
+    kind: "read",
+    jobs: [job(1, 1_000), job(2, 15.5), job(3, 1_000)],
+    updates: [{ databaseId: 1, base, deltas: [], oldestView: 0 }],
+  });
+  const outcomes = answers.flatMap((answer) => answer.kind === "read_results" ? answer.results : [])
+    .map(({ outcome }) => outcome.ok ? "ok" : outcome.error.code);
+  deepStrictEqual(outcomes, ["ok", "timeout", "ok"]);
 });

@@ -97,12 +97,20 @@ export class NodeProcess {
     this.#child?.kill("SIGCONT");
   }
 
-  /** Exit code and what it printed, once it has ended by itself. */
+  /** Exit code and what it printed, once it has ended by itself; one that goes on is killed, and the test fails. */
   async ended(): Promise<{ code: number; output: string }> {
     const child = this.#child ?? fail(`${this.name} does not run`);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      child.kill("SIGKILL");
+    }, CONDITION_MS_MAX);
     const { code } = await child.status;
+    clearTimeout(timer);
     this.#child = undefined;
-    return { code, output: await this.#output };
+    const output = await this.#output;
+    if (isLate) fail(`${this.name} did not end by itself; it printed: ${output}`);
+    return { code, output };
   }
 
   async #end(signal: Deno.Signal): Promise<void> {

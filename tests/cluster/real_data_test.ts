@@ -96,14 +96,16 @@ Deno.test("the cities of the world: loaded, searched, joined, backed up, all as 
 
   await test.step("the backup of every node is the same, sound, and has the same content (promise 4)", async () => {
     const backups = await Promise.all(cluster.nodes.map((node) => node.backup("cities")));
-    for (const backup of backups) {
-      strictEqual(Buffer.compare(backup, backups[0]!), 0, "same bytes at the same index");
+    for (const [i, backup] of backups.entries()) {
+      strictEqual(Buffer.compare(backup, backups[0]!), 0, `node ${i + 1} has the same bytes`);
     }
+    // The bytes are the same, so that one file stands for all three.
     const path = `${cluster.folder}/backup.db`;
     await Deno.writeFile(path, backups[2]!);
     const restored = new DatabaseSync(path);
     deepStrictEqual(nativeRows(restored, "PRAGMA integrity_check"), [["ok"]]);
     assertSameContent(restored, native);
+    for (const sql of QUERIES) deepStrictEqual(nativeRows(restored, sql), nativeRows(native, sql));
     restored.close();
   });
 
@@ -117,8 +119,18 @@ Deno.test("the cities of the world: loaded, searched, joined, backed up, all as 
     await Deno.writeTextFile(script, ["BEGIN;", create, ...inserts, "COMMIT;"].join("\n"));
     for (const round of ["new", "with data"]) {
       await load(first.url, "part", script);
-      deepStrictEqual(await query(second, "part", "SELECT * FROM part ORDER BY id"), rows, round);
+      for (const node of cluster.nodes) {
+        deepStrictEqual(await query(node, "part", "SELECT * FROM part ORDER BY id"), rows, round);
+      }
     }
+    const [backup, ...others] = await Promise.all(cluster.nodes.map((node) => node.backup("part")));
+    for (const other of others) strictEqual(Buffer.compare(other, backup!), 0);
+    const path = `${cluster.folder}/part.db`;
+    await Deno.writeFile(path, backup!);
+    const restored = new DatabaseSync(path);
+    deepStrictEqual(nativeRows(restored, "PRAGMA integrity_check"), [["ok"]]);
+    deepStrictEqual(nativeRows(restored, "SELECT * FROM part ORDER BY id"), rows);
+    restored.close();
   });
   native.close();
 });

@@ -23,6 +23,8 @@ export class NodeProcess {
   #firstStart: readonly string[];
   readonly extra: string[];
   #child: Deno.ChildProcess | undefined;
+  /** By itself: a signal to it would throw. */
+  #hasEnded = false;
   #output: Promise<string> = Promise.resolve("");
 
   constructor(name: string, dataFolder: string, firstStart: readonly string[], extra: readonly string[]) {
@@ -71,6 +73,10 @@ export class NodeProcess {
       stderr: "piped",
     }).spawn();
     this.#child = child;
+    this.#hasEnded = false;
+    child.status.then(() => {
+      if (this.#child === child) this.#hasEnded = true;
+    });
     this.#output = new Response(child.stderr).text();
   }
 
@@ -90,11 +96,11 @@ export class NodeProcess {
   }
 
   pause(): void {
-    this.#child?.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
   }
 
   resume(): void {
-    this.#child?.kill("SIGCONT");
+    this.#signal("SIGCONT");
   }
 
   /** Exit code and what it printed, once it has ended by itself; one that goes on is killed, and the test fails. */
@@ -113,10 +119,14 @@ export class NodeProcess {
     return { code, output };
   }
 
+  #signal(signal: Deno.Signal): void {
+    if (!this.#hasEnded) this.#child?.kill(signal);
+  }
+
   async #end(signal: Deno.Signal): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
-    child.kill(signal);
+    this.#signal(signal);
     await child.status;
     this.#child = undefined;
     await this.#output;

@@ -114,6 +114,9 @@ function nodeOptions(
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
+    checkpointAgeMs: options.checkpointAgeMs,
+    retainMs: options.retainMs,
+    logBytesMax: options.logBytesMax,
     createDatabases: options.createDatabases,
     onFatal: fatal(events),
   };

@@ -18,6 +18,7 @@ for (
     ["wire_bench.ts", "smoke"],
     ["log_append_bench.ts", "--smoke"],
     ["sql_bench.ts", "--smoke"],
+    ["page_read_bench.ts", "--smoke"],
   ] as const
 ) {
   Deno.test(`${script} runs`, async () => {

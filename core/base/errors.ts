@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   database_exists: never("A database of that name exists."),
   database_file_invalid: never("The uploaded file is not a sound SQLite database."),
   view_expired: safe("The index asked for is older than the retained history."),
+  data_damaged: safe("A page of this node's copy is damaged; it is being repaired."),
   // The cluster.
   not_leader: safe("This node does not lead and could not pass the request on; nothing was logged."),
   no_leader: safe("No leader is known; nothing was logged."),

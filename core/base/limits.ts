@@ -69,6 +69,18 @@ export const LIMITS = {
   peerCallsMax: 8_192,
 
   segmentBytesMax: 64 * MIB,
+  /** Given up when the disk is full: room for what is under way, votes and membership while writes are refused. */
+  diskReserveBytes: 16 * MIB,
+  /** Segments the largest log is cut into at least: what is removed at once is a small part of it. */
+  logSegmentsMin: 16,
+  /** Pages of a snapshot in one answer: a millisecond of reading and comparing on the leader's main thread. */
+  snapshotChunkBytesMax: 256 * KIB,
+  /** Members that are sent a snapshot at once; each holds views of all databases. */
+  snapshotSessionsMax: 4,
+  /** Explicit checkpoints that may wait on one node; each is for one file. */
+  checkpointsWaitingMax: 64,
+  /** Moments remembered for reads at a time: one each 1.3 s for a window of a day, 16 bytes each. */
+  historyTimesMax: 65_536,
   /** Zeros written ahead of the log's end: some 60 syncs of 16 KiB; larger makes the sync that carries them slower. */
   logFillAheadBytes: 1 * MIB,
   /** Newest entries kept in memory for followers: what may be in flight to several of them. Older ones are read from disk. */

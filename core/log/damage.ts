@@ -16,13 +16,23 @@ export interface DamagedRange {
 export class DamageError extends NodeError {
   override name = "DamageError";
 
-  constructor(message: string, readonly damaged: readonly DamagedRange[], options?: ErrorOptions) {
+  /** @param highestIndex no entry after this one has left a trace; 0 when that is not known */
+  constructor(
+    message: string,
+    readonly damaged: readonly DamagedRange[],
+    readonly highestIndex: LogIndex = 0,
+    options?: ErrorOptions,
+  ) {
     super("internal", message, {}, options);
   }
 }
 
 /** Entries that were found bad while the log was open or being opened. */
-export function entriesDamaged(damaged: readonly DamagedRange[], options?: ErrorOptions): DamageError {
+export function entriesDamaged(
+  damaged: readonly DamagedRange[],
+  highestIndex: LogIndex = 0,
+  options?: ErrorOptions,
+): DamageError {
   const shown = damaged.slice(0, 3).map(({ segment, fromIndex, toIndex, why }) =>
     `${
       fromIndex === toIndex ? `entry ${fromIndex}` : `entries ${fromIndex} to ${toIndex}`
@@ -36,6 +46,7 @@ export function entriesDamaged(damaged: readonly DamagedRange[], options?: Error
       "was cut. Keep the data folder, check the disk, and bring this node back from the other members: remove it from " +
       "the cluster and add it again with an empty folder",
     damaged,
+    highestIndex,
     options,
   );
 }

@@ -1,15 +1,19 @@
 /**
  * Shares runs of an expensive action among callers: one run is under way, and all who call meanwhile share the next,
- * because the current one may have begun before their data was written. The first failure is final.
+ * because the current one may have begun before their data was written. The first failure is final,
+ * except for those the action declares harmless.
  */
 export class GroupSync {
   readonly #action: () => Promise<void>;
+  readonly #isHarmless: (error: unknown) => boolean;
   #current: Promise<void> | undefined;
   #queued: Promise<void> | undefined;
   #failure: Error | undefined;
 
-  constructor(action: () => Promise<void>) {
+  /** @param isHarmless a failure after which the action may be run again */
+  constructor(action: () => Promise<void>, isHarmless: (error: unknown) => boolean = () => false) {
     this.#action = action;
+    this.#isHarmless = isHarmless;
   }
 
   get failure(): Error | undefined {
@@ -24,10 +28,11 @@ export class GroupSync {
   run(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#current === undefined) return this.#start();
-    this.#queued ??= this.#current.then(() => {
+    const next = () => {
       this.#queued = undefined;
       return this.run();
-    });
+    };
+    this.#queued ??= this.#current.then(next, next);
     return this.#queued;
   }
 
@@ -51,6 +56,7 @@ export class GroupSync {
     try {
       await this.#action();
     } catch (error) {
+      if (this.#isHarmless(error)) throw error;
       this.fail(error instanceof Error ? error : new Error(String(error)));
       throw this.#failure;
     } finally {

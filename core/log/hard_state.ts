@@ -1,5 +1,6 @@
 /** `raft/state`: term and vote, and the snapshot the log continues. Byte table in README.md. */
 import { assert } from "../base/assert.ts";
+import { NodeError } from "../base/errors.ts";
 import type { Disk } from "../base/ports.ts";
 import { ByteReader, ByteReadError } from "../codec/byte_reader.ts";
 import { ByteWriter } from "../codec/byte_writer.ts";
@@ -24,10 +25,16 @@ export interface DurableState {
   readonly base: SnapshotMetadata | undefined;
 }
 
-/** Holds `raft/state`. A save that fails is final: what is on disk is not known then. */
+/**
+ * Holds `raft/state`. A save that fails is final: what is on disk is not known then. Only one that found no room left
+ * the old file as it was and may be repeated.
+ */
 export class HardStateFile {
   readonly #disk: Disk;
-  readonly #group = new GroupSync(() => replaceFile(this.#disk, HARD_STATE_PATH, encodeState(this.#state)));
+  readonly #group = new GroupSync(
+    () => replaceFile(this.#disk, HARD_STATE_PATH, encodeState(this.#state)),
+    isRoomMissing,
+  );
   #state: DurableState;
 
   /** Use `open`. */
@@ -125,6 +132,10 @@ export function decodeState(bytes: Uint8Array): DurableState {
     if (error instanceof ByteReadError) throw fileDamaged(HARD_STATE_PATH, error.message);
     throw error;
   }
+}
+
+function isRoomMissing(error: unknown): boolean {
+  return error instanceof NodeError && error.code === "disk_full";
 }
 
 /** Over everything but the checksum itself. */

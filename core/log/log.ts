@@ -137,6 +137,16 @@ export class Log implements LogReader {
     return this.#syncCount;
   }
 
+  /** Position after everything that was ever written. */
+  get endPosition(): LogPosition {
+    return this.#endPosition;
+  }
+
+  /** Bytes of all segments, those included that a truncation made void. */
+  get bytes(): number {
+    return this.#endPosition - (this.#segments.list[0]?.startPosition ?? this.#endPosition);
+  }
+
   /** For readers on other threads. The version changes whenever the list does. */
   segments(): { readonly version: number; readonly list: readonly SegmentInfo[] } {
     return { version: this.#segmentsVersion, list: this.#segments.list };

@@ -53,6 +53,11 @@ export class LogWalk {
     this.#onEntry = onEntry;
   }
 
+  /** No entry after this one has left a trace. */
+  get highestIndex(): LogIndex {
+    return Math.max(this.#expected - 1, this.syncedIndex);
+  }
+
   /** @param endIndex the last entry that may lie here: what follows was truncated away by the next segment */
   walkSegment(segment: FoundSegment, endIndex: LogIndex, scanner: SegmentScanner): void {
     this.#join(segment, scanner);

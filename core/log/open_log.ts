@@ -32,7 +32,7 @@ export async function openLog(
     onEntry: options.onEntry ?? (() => {}),
   });
   const { report } = recovered;
-  if (report.damaged.length > 0) throw entriesDamaged(report.damaged);
+  if (report.damaged.length > 0) throw entriesDamaged(report.damaged, report.highestIndex);
   checkBeginning(recovered, options.base);
   if (report.tornTail !== undefined) options.events?.event("log_tail_cut", { ...report.tornTail });
   const { tail } = recovered;
@@ -59,7 +59,7 @@ function checkBeginning({ table, segments }: Recovered, base: LogBase | undefine
     fromIndex: base.index + 1,
     toIndex: table.firstIndex - 1,
     why: "the records before this segment are missing",
-  }]);
+  }], table.lastIndex);
 }
 
 /** Whether the log continues the snapshot. */

@@ -59,7 +59,7 @@ function readRun(
     reader.readAt(start, bytes);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw entriesDamaged([{ segment, fromIndex: from, toIndex: to, why }], { cause: error });
+    throw entriesDamaged([{ segment, fromIndex: from, toIndex: to, why }], 0, { cause: error });
   }
   const view = new DataView(bytes.buffer);
   for (let index = from; index <= to; index++) {

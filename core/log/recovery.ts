@@ -27,6 +27,8 @@ export interface RecoveryReport {
   readonly lastIndex: LogIndex;
   /** Highest index known to be committed; at most `lastIndex`. */
   readonly commitIndex: LogIndex;
+  /** No entry after this one has left a trace, sound or damaged. */
+  readonly highestIndex: LogIndex;
   /** Present when records that were never acknowledged were cut off; the first one and what was wrong with it. */
   readonly tornTail: DamagedRange | undefined;
   /** Not empty: the log cannot be opened, and nothing was changed. */
@@ -95,6 +97,7 @@ function conclude(
     firstIndex: table.firstIndex,
     lastIndex: table.lastIndex,
     commitIndex: Math.min(walk.commitIndex, table.lastIndex),
+    highestIndex: walk.highestIndex,
     tornTail: torn,
     damaged,
   };

@@ -1,26 +1,65 @@
 import { NodeError } from "../base/errors.ts";
-import type { DatabaseId, LogIndex } from "../base/ids.ts";
-import type { Disk, EventSink } from "../base/ports.ts";
+import type { DatabaseId, LogIndex, LogPosition, Milliseconds } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Clock, Disk, EventSink } from "../base/ports.ts";
 import type { Database } from "../pages/database.ts";
 import { type StoredCheckpoint } from "../pages/page_store.ts";
+import { planCheckpoint } from "../pages/checkpoint_plan.ts";
+import { sumFile } from "../pages/page_sums.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import type { SqlPool } from "../sql/pool.ts";
+import type { CheckpointAnswer, CheckpointMode } from "./service.ts";
 import { databaseFile, metaFile, readCheckpointMeta, writeCheckpointMeta } from "../pages/checkpoint_meta.ts";
 
 export interface CheckpointsOptions {
   readonly disk: Disk;
   readonly store: PageStore;
   readonly pool: SqlPool;
+  readonly clock: Clock;
   readonly events: EventSink;
   /** Bytes of page versions in the log that set off a checkpoint of their database. */
   readonly checkpointBytes: number;
+  /** Time after which a change is in the `.db` file although it is small. */
+  readonly checkpointAgeMs: Milliseconds;
+  /** The `.db` file is durable; sessions that look in the log for what it holds have to be told. */
+  readonly onDone: (database: Database) => void;
   readonly onFatal: (error: Error) => void;
 }
+
+/** A checkpoint that somebody asked for and waits for. */
+interface Wanted {
+  readonly database: Database;
+  readonly mode: CheckpointMode;
+  /** What was published when it was asked for. */
+  readonly target: LogIndex;
+  readonly deadlineMs: Milliseconds;
+  hasRun: boolean;
+  readonly resolve: (answer: CheckpointAnswer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** How much of the past a copy leaves readable. */
+type Keep =
+  /** Open views and the retention window. */
+  | "history"
+  /** Open views. */
+  | "views"
+  /** Nothing: the log has grown to its limit. */
+  | "nothing";
+
+/** A checkpoint that met a damaged page or a full disk is tried again after this. */
+const RETRY_MS = 1_000;
 
 /** Decides when page versions are copied into the `.db` files, one database at a time; a worker does the copying. */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   #running: Promise<void> | undefined;
+  #paused = 0;
+  #wanted: Wanted[] = [];
+  /** When a sweep first saw a change that is not in the file. */
+  readonly #since = new WeakMap<Database, Milliseconds>();
+  readonly #notBefore = new WeakMap<Database, Milliseconds>();
+  #release: { readonly position: LogPosition; readonly keep: Keep } = { position: 0, keep: "history" };
   count = 0;
 
   constructor(options: CheckpointsOptions) {
@@ -29,58 +68,152 @@ export class Checkpoints {
 
   /** Starts the checkpoint that is due, if any, and removes the files of dropped databases. */
   sweep(): void {
+    this.#settle();
     // Not while a copy runs: it may be of a database that was dropped meanwhile.
-    if (this.#running !== undefined) return;
+    if (this.#running !== undefined || this.#paused > 0) return;
     const gone = this.#options.store.takeGone();
     if (gone.length > 0) return this.#start(this.#remove(gone));
-    const { store, checkpointBytes } = this.#options;
-    for (const database of store.visible()) {
-      if (database.bytesSinceCheckpoint < checkpointBytes || !this.#canRun(database)) continue;
-      return this.#start(this.#run(database));
+    for (const wanted of this.#wanted) {
+      const keep = wanted.mode === "full" ? "views" : "history";
+      if ((wanted.mode === "passive" && wanted.hasRun) || !this.#canRun(wanted.database, keep)) continue;
+      wanted.hasRun = true;
+      return this.#start(this.#run(wanted.database, keep));
+    }
+    const nowMs = this.#options.clock.nowMs();
+    for (const database of this.#options.store.uncheckpointed) {
+      const keep = this.#whyDue(database, nowMs);
+      if (keep !== undefined && this.#canRun(database, keep)) return this.#start(this.#run(database, keep));
     }
   }
 
-  /** Checkpoints everything, so that the `.db` files of a stopped node are whole. */
+  /** The log before `position` is to go: whatever holds it is copied, here and with every later sweep. */
+  releaseBefore(position: LogPosition, keep: Keep): void {
+    this.#release = { position, keep };
+    if (keep !== "nothing") return;
+    for (const database of this.#options.store.gone) database.expireBefore(Infinity);
+  }
+
+  /** Brings one `.db` file up to date; see CheckpointMode for how far. */
+  checkpoint(database: Database, mode: CheckpointMode, deadlineMs: Milliseconds): Promise<CheckpointAnswer> {
+    if (this.#wanted.length >= LIMITS.checkpointsWaitingMax) {
+      throw new NodeError(
+        "queue_full",
+        `Cannot checkpoint ${database.name}: ${this.#wanted.length} wait already`,
+        {
+          limit: { name: "checkpointsWaitingMax", value: LIMITS.checkpointsWaitingMax },
+        },
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const target = database.published;
+      this.#wanted.push({ database, mode, target, deadlineMs, hasRun: false, resolve, reject });
+      this.sweep();
+    });
+  }
+
+  /** Checkpoints what the retention window does not need, so that the `.db` files of a stopped node are whole. */
   async all(): Promise<void> {
+    for (const { reject } of this.#wanted.splice(0)) {
+      reject(new NodeError("stopping", "Cannot checkpoint: the node is stopping"));
+    }
     await this.#running;
     const { store } = this.#options;
     this.#start(this.#remove(store.takeGone()));
     await this.#running;
-    for (const database of store.list()) {
-      if (database.published <= database.checkpoint.index || !this.#canRun(database)) continue;
-      this.#start(this.#run(database));
+    for (const database of [...store.uncheckpointed]) {
+      if (!this.#canRun(database, "history")) continue;
+      this.#start(this.#run(database, "history"));
       await this.#running;
+    }
+  }
+
+  /** Resolves when no copy runs; none begins before `resume`. */
+  async pause(): Promise<void> {
+    this.#paused++;
+    await this.#running;
+  }
+
+  resume(): void {
+    this.#paused--;
+  }
+
+  /** Copies all that is published although others are paused, if no view is in the way. Returns whether it was. */
+  async now(database: Database): Promise<boolean> {
+    if (this.#canRun(database, "views")) await this.#run(database, "views");
+    return database.checkpoint.index >= database.published;
+  }
+
+  #whyDue(database: Database, nowMs: Milliseconds): Keep | undefined {
+    if ((this.#notBefore.get(database) ?? 0) > nowMs) return undefined;
+    const { checkpointBytes, checkpointAgeMs } = this.#options;
+    const { position, keep } = this.#release;
+    if ((database.oldestPosition ?? Infinity) < position) return keep;
+    if (database.bytesSinceCheckpoint >= checkpointBytes) return "history";
+    const since = this.#since.get(database);
+    if (since === undefined) this.#since.set(database, nowMs);
+    return nowMs - (since ?? nowMs) >= checkpointAgeMs ? "history" : undefined;
+  }
+
+  /** Answers those whose checkpoint is done, and those who waited too long. */
+  #settle(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const wanted of [...this.#wanted]) {
+      const { database, mode, target, deadlineMs } = wanted;
+      const { index } = database.checkpoint;
+      const canRun = this.#canRun(database, "history");
+      const isDone = index >= target || (mode === "passive" && this.#running === undefined && !canRun);
+      if (!isDone && deadlineMs > nowMs) continue;
+      this.#wanted = this.#wanted.filter((other) => other !== wanted);
+      if (isDone) {
+        wanted.resolve({ index, complete: index >= target });
+      } else {
+        wanted.reject(
+          new NodeError(
+            "timeout",
+            `Checkpoint of ${database.name} reached ${index}, not ${target}, in time: an older view is open`,
+          ),
+        );
+      }
     }
   }
 
   #start(work: Promise<void>): void {
     this.#running = work.catch((error) => {
       // The worker was lost to something else: the copy is repeated. A failed copy itself is fatal in the worker.
-      if (error instanceof NodeError && (error.code === "engine_failed" || error.code === "stopping")) return;
+      const harmless: readonly string[] = ["engine_failed", "stopping", "data_damaged", "disk_full"];
+      if (error instanceof NodeError && harmless.includes(error.code)) return;
       this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
     }).finally(() => {
       this.#running = undefined;
+      this.#settle();
     });
   }
 
-  /** Not while a dropped database of the same name still owns the file, nor past the oldest view (promise 3). */
-  #canRun(database: Database): boolean {
-    return !this.#options.store.hasGone(database.name) && database.oldestView > database.checkpoint.index;
+  /** Not while a dropped database of the same name still owns the file, nor one that is staged shares it (promise 3). */
+  #canRun(database: Database, keep: Keep): boolean {
+    const { store } = this.#options;
+    if (store.hasGone(database.name) || !database.isVisibleAt(store.publishedIndex)) return false;
+    return indexFor(database, keep) > database.checkpoint.index;
   }
 
-  async #run(database: Database): Promise<void> {
-    const { disk, pool, events } = this.#options;
-    const index = database.oldestView;
-    const pageCount = database.pages.pageCountAt(index);
-    // A file without a record is what a dropped database or an unfinished first copy left: nothing of it counts.
-    const isFirst = database.checkpoint.index === 0;
-    const keepPageCount = isFirst ? 0 : Math.min(database.pages.smallestPageCount(index), pageCount);
-    const { pageNumbers, positions } = database.pages.newestAt(index);
-    const file = databaseFile(database.name);
-    const { pageSize } = database;
-    await pool.checkpoint({ file, pageSize, pageCount, keepPageCount, pageNumbers, positions });
-    await writeCheckpointMeta(disk, database.name, { databaseId: database.id, index, pageCount, pageSize });
-    database.checkpointed({ index, pageCount });
+  async #run(database: Database, keep: Keep): Promise<void> {
+    const { disk, pool, events, store, clock } = this.#options;
+    const index = indexFor(database, keep);
+    // Before the first page is overwritten: no older view may be opened from here on.
+    const expired = database.expireBefore(index);
+    if (expired > 0) {
+      events.event("views_expired", { database: database.name, before: index, count: expired });
+    }
+    const plan = planCheckpoint(database, index);
+    this.#notBefore.set(database, clock.nowMs() + RETRY_MS);
+    await pool.checkpoint(plan);
+    const { pageSize, pageCount, pageNumbers } = plan;
+    const record = { databaseId: database.id, index, pageCount, pageSize, hasSums: true };
+    await writeCheckpointMeta(disk, database.name, record);
+    this.#notBefore.delete(database);
+    this.#since.delete(database);
+    store.checkpointed(database, { index, pageCount, hasSums: true });
+    this.#options.onDone(database);
     this.count++;
     events.event("checkpoint_done", { database: database.name, index, pages: pageNumbers.length });
   }
@@ -96,7 +229,18 @@ export class Checkpoints {
     if (names.length === 0) return;
     for (const name of names) removeWhereFound(disk, metaFile(name));
     await disk.syncDirectory("db");
-    for (const name of names) removeWhereFound(disk, databaseFile(name));
+    for (const name of names) removeFiles(disk, name);
+  }
+}
+
+function indexFor(database: Database, keep: Keep): LogIndex {
+  switch (keep) {
+    case "history":
+      return database.oldestNeeded;
+    case "views":
+      return database.oldestView;
+    case "nothing":
+      return database.published;
   }
 }
 
@@ -104,26 +248,38 @@ function removeWhereFound(disk: Disk, path: string): void {
   if (disk.exists(path)) disk.remove(path);
 }
 
+function removeFiles(disk: Disk, name: string): void {
+  for (const path of [databaseFile(name), sumFile(name), `${sumFile(name)}.tmp`]) {
+    removeWhereFound(disk, path);
+  }
+}
+
 /** What the `.db` files hold, by their records; for the start of a node. */
 export function readCheckpoints(disk: Disk): StoredCheckpoint[] {
   const found: StoredCheckpoint[] = [];
   for (const entry of disk.list("db")) {
     if (!entry.endsWith(".meta")) continue;
-    found.push(readCheckpointMeta(disk, entry.slice(0, -".meta".length)));
+    const name = entry.slice(0, -".meta".length);
+    found.push({ name, ...readCheckpointMeta(disk, name) });
   }
   return found;
 }
 
-/** Removes files whose database is not in the log any more: dropped just before a crash. */
-export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean): LogIndex {
-  let removed = 0;
+/**
+ * Removes files of databases that are not there any more, dropped just before a crash, and files without a record, which
+ * a drop or a first checkpoint left half done. Not while a checkpoint runs.
+ */
+export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean): void {
   for (const entry of disk.list("db")) {
     if (!entry.endsWith(".meta")) continue;
     const name = entry.slice(0, -".meta".length);
     if (isKnown(readCheckpointMeta(disk, name).databaseId)) continue;
     removeWhereFound(disk, metaFile(name));
-    removeWhereFound(disk, databaseFile(name));
-    removed++;
+    removeFiles(disk, name);
   }
-  return removed;
+  for (const entry of disk.list("db")) {
+    const [, name] = /^(.*)\.(?:db|sum)$/.exec(entry) ?? [];
+    if (name !== undefined && !disk.exists(metaFile(name))) removeFiles(disk, name);
+    if (entry.endsWith(".tmp")) disk.remove(`db/${entry}`);
+  }
 }

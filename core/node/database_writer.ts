@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { NodeError } from "../base/errors.ts";
-import type { LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import type { LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Database } from "../pages/database.ts";
 import type { PageDelta } from "../pages/page_index.ts";
@@ -57,11 +57,20 @@ export class DatabaseWriter {
   #unlocated: number[] = [];
   #located: PageDelta[] = [];
   #locatedBatch = 0;
+  /** Where in the log the session may look. */
+  #needsFrom: LogPosition = Infinity;
+  /** A checkpoint has copied what the session still looks for in the log. */
+  #rebaseDue = false;
   #closed = false;
 
   constructor(database: Database, host: WriterHost) {
     this.database = database;
     this.#host = host;
+  }
+
+  /** The log from here on has to stay for the session. */
+  get needsFrom(): LogPosition {
+    return this.#sessionOpen ? this.#needsFrom : Infinity;
   }
 
   get isIdle(): boolean {
@@ -97,14 +106,19 @@ export class DatabaseWriter {
     if (writes.length === 0) return;
     const batchNumber = this.#host.nextBatchNumber();
     this.#running = { number: batchNumber, writes };
-    const base = this.#sessionOpen ? undefined : this.#host.baseOf(this.database);
+    const opens = !this.#sessionOpen;
+    const base = opens || this.#rebaseDue ? this.#host.baseOf(this.database) : undefined;
     // To know the base the log was brought up to date, and that may have ended this writer.
     if (this.#closed) return;
-    if (base !== undefined) {
-      this.#located = [];
+    if (opens) {
       this.#unlocated = [];
       this.#locatedBatch = batchNumber - 1;
       this.#sessionOpen = true;
+    }
+    if (base !== undefined) {
+      this.#located = [];
+      this.#needsFrom = this.database.oldestPosition ?? Infinity;
+      this.#rebaseDue = false;
     }
     const located = this.#located;
     this.#located = [];
@@ -115,8 +129,14 @@ export class DatabaseWriter {
       requests: writes.map((write) => toRequestData(write, this.#host.nowMs())),
       located,
       locatedBatch: this.#locatedBatch,
-      ...(base === undefined ? {} : { base }),
+      ...(base === undefined ? {} : opens ? { base } : { rebase: base }),
     });
+  }
+
+  /** The `.db` file holds what the log may lose now. The session learns it with its next batch, or ends. */
+  onCheckpoint(): void {
+    if (this.#running === undefined) this.#dropSession();
+    else this.#rebaseDue = true;
   }
 
   /** The log holds a transaction of this database: the worker may read its pages there. */

@@ -4,9 +4,10 @@ import type { EventSink, Transport } from "../base/ports.ts";
 import type { HardStateFile } from "../log/hard_state.ts";
 import type { Log } from "../log/log.ts";
 import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
-import { type Entry, EntryType, type Message } from "../raft/message.ts";
+import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../raft/message.ts";
 import type { Membership } from "../raft/membership.ts";
-import type { Output, ReadState, Role } from "../raft/output.ts";
+import type { HardState, Output, ReadState, Role } from "../raft/output.ts";
+import { type DiskReserve, isDiskFull } from "./disk_reserve.ts";
 import type { Raft } from "../raft/raft.ts";
 
 /** What the rest of the node hears from the driver. Called synchronously, in the order the log has. */
@@ -17,6 +18,8 @@ export interface DriverListener {
   onReadState(state: ReadState): void;
   onRole(role: Role, term: Term, leader: NodeId): void;
   onMembership(membership: Membership): void;
+  /** The leader's log does not reach back far enough: its databases are needed, at this index or later. */
+  onSnapshot(snapshot: SnapshotMetadata): void;
   /** The process must end: what is on disk can no longer be trusted, or a fork was found (promises 1 and 4). */
   onFatal(error: Error): void;
 }
@@ -28,6 +31,7 @@ export interface DriverOptions {
   readonly store: PageStore;
   readonly transport: Transport;
   readonly events: EventSink;
+  readonly reserve: DiskReserve;
   readonly listener: DriverListener;
 }
 
@@ -43,6 +47,8 @@ export class Driver {
   #unsynced: Output[] = [];
   #syncing = false;
   #scheduled = false;
+  /** Its entries found no room on the disk. Until they do, this node is as if cut off: nothing comes in or goes out. */
+  #stalled: Output | undefined;
   #stopped = false;
   #failed = false;
   #syncDone: Promise<void> = Promise.resolve();
@@ -63,19 +69,25 @@ export class Driver {
     return this.#term;
   }
 
+  /** The disk is full: what is under way is being recorded, nothing new may be taken in. */
+  get refusesWrites(): boolean {
+    return this.#stalled !== undefined || this.#options.reserve.isFull;
+  }
+
   /** 0 when unknown. */
   get leader(): NodeId {
     return this.#leader;
   }
 
   step(message: Message): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#stalled !== undefined) return;
     this.#guard(() => this.raft.step(message));
     this.schedule();
   }
 
   tick(): void {
     if (this.#stopped) return;
+    if (this.#stalled !== undefined) return this.#retry();
     this.#guard(() => this.raft.tick());
     this.schedule();
   }
@@ -97,12 +109,17 @@ export class Driver {
    */
   run(): void {
     this.#guard(() => {
-      while (!this.#stopped) {
+      while (!this.#stopped && this.#stalled === undefined) {
         const output = this.raft.takeOutput();
         if (output === undefined) return;
         this.#carryOut(output);
       }
     });
+  }
+
+  /** Waits until everything that was taken from the core is durable. */
+  async whenSynced(): Promise<void> {
+    while (this.#syncing || this.#unsynced.length > 0) await this.#syncDone;
   }
 
   /** Waits until nothing is being written any more. */
@@ -112,17 +129,33 @@ export class Driver {
   }
 
   #carryOut(output: Output): void {
-    const { transport, listener, store, events } = this.#options;
+    const { events } = this.#options;
     for (const { name, facts } of output.events) events.event(name, facts);
     if (output.fork !== undefined) {
       throw new Error(`The log of this node and the leader's disagree: ${JSON.stringify(output.fork)}`);
     }
-    if (output.entries.length > 0) this.#append(output);
-    if (output.snapshot !== undefined) {
-      // Logs are never compacted by this version, so only a newer one can announce a snapshot.
-      events.event("snapshot_refused", { index: output.snapshot.index });
-      this.raft.snapshotFailed();
+    if (output.entries.length > 0 && !this.#append(output)) {
+      this.#stalled = output;
+      events.event("log_append_stalled", { from: output.entries[0]?.index, entries: output.entries.length });
+      return;
     }
+    this.#afterAppend(output);
+  }
+
+  /** Tries again whether the entries find room; the same ones, since a crash may have kept a part of them. */
+  #retry(): void {
+    this.#guard(() => {
+      const output = this.#stalled as Output;
+      if (this.#options.reserve.isFull || !this.#append(output)) return;
+      this.#stalled = undefined;
+      this.#options.events.event("log_append_resumed", {});
+      this.#afterAppend(output);
+      this.run();
+    });
+  }
+
+  #afterAppend(output: Output): void {
+    const { transport, listener, store } = this.#options;
     if (output.membership !== undefined) listener.onMembership(output.membership);
     for (const message of output.sendNow) transport.send(message);
     const isDurable = output.entries.length === 0 && output.hardState === undefined;
@@ -145,19 +178,28 @@ export class Driver {
       listener.onPublished(output.commitIndex);
     }
     for (const state of output.readStates) listener.onReadState(state);
+    if (output.snapshot !== undefined) listener.onSnapshot(output.snapshot);
   }
 
-  #append(output: Output): void {
-    const { log, store, listener } = this.#options;
+  /** Returns false when the disk has no room. */
+  #append(output: Output): boolean {
+    const { log, store, listener, reserve } = this.#options;
     const first = output.entries[0] as Entry;
     if (first.index <= log.lastIndex()) store.dropFrom(first.index);
-    log.append(output.entries, output.commitIndex);
+    try {
+      log.append(output.entries, output.commitIndex);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return reserve.release() && this.#append(output);
+    }
     for (const entry of output.entries) {
+      if (entry.type === EntryType.empty) store.beginTerm();
       if (entry.type !== EntryType.data) continue;
       const bodyPosition = log.positionOf(entry.index);
       const transaction = store.append({ index: entry.index, body: entry.data, bodyPosition });
       if (transaction !== undefined) listener.onTransaction(transaction);
     }
+    return true;
   }
 
   /** Makes outputs durable, oldest first; those that come while a sync runs share the next one. */
@@ -168,7 +210,7 @@ export class Driver {
         const outputs = this.#unsynced;
         this.#unsynced = [];
         const hardState = outputs.findLast((output) => output.hardState !== undefined)?.hardState;
-        if (hardState !== undefined) await this.#options.hardState.save(hardState);
+        if (hardState !== undefined) await this.#save(hardState);
         if (outputs.some((output) => output.entries.length > 0)) await this.#options.log.sync();
         // Something else failed for good meanwhile: nothing may be acknowledged any more.
         if (this.#failed) return;
@@ -183,6 +225,18 @@ export class Driver {
       this.#fail(error);
     } finally {
       this.#syncing = false;
+    }
+  }
+
+  async #save(state: HardState): Promise<void> {
+    const { hardState, reserve } = this.#options;
+    for (;;) {
+      try {
+        return await hardState.save(state);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        if (!reserve.release()) await reserve.whenTried();
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { SeededRandom } from "../../tests/support/seeded_random.ts";
 import { SimDisk } from "../../tests/support/sim_disk.ts";
 import { HardStateFile } from "../log/hard_state.ts";
@@ -9,6 +10,7 @@ import { PageStore } from "../pages/page_store.ts";
 import type { Membership } from "../raft/membership.ts";
 import { type Entry, EntryType, type Message } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
+import { DiskReserve } from "./disk_reserve.ts";
 import { Driver } from "./driver.ts";
 
 const MEMBERSHIP: Membership = {
@@ -33,8 +35,11 @@ class Bench {
   readonly store = new PageStore();
   onPublished: () => void = () => {};
   readonly driver: Driver;
+  readonly clock = new ManualClock();
+  readonly reserve: DiskReserve;
 
   constructor(readonly disk: SimDisk, readonly log: Log, hardState: HardStateFile, voters: number[]) {
+    this.reserve = new DiskReserve({ disk, clock: this.clock, events: { event: () => {} }, bytes: 1_000 });
     const raft = new Raft({
       id: SELF,
       electionTicks: 10,
@@ -63,6 +68,7 @@ class Bench {
         close: () => Promise.resolve(),
       },
       events: { event: () => {} },
+      reserve: this.reserve,
       listener: {
         onTransaction: () => {},
         onPublished: (index) => {
@@ -72,6 +78,7 @@ class Bench {
         onReadState: () => {},
         onRole: (role, term) => this.told.push(`${role} in term ${term}`),
         onMembership: () => {},
+        onSnapshot: () => {},
         onFatal: (error) => this.fatal.push(error),
       },
     });
@@ -217,14 +224,37 @@ Deno.test("Driver.run() never throws at its caller: an output that could not be 
   bench.driver.raft.campaign();
   bench.driver.run();
   await bench.syncAll();
-  bench.disk.capacityBytes = 0;
+  bench.disk.onOperation = () => {
+    throw new Error("Input/output error");
+  };
   bench.driver.raft.propose(new SeededRandom(1).bytes(100_000));
   bench.driver.run();
   strictEqual(bench.fatal.length, 1);
+  bench.disk.onOperation = undefined;
   bench.driver.raft.propose(new Uint8Array(10));
   bench.driver.run();
   await bench.syncAll();
   deepStrictEqual([bench.fatal.length, bench.log.lastIndex()], [1, 1]);
+});
+
+Deno.test("Driver: entries without room on the disk wait, then go where they were to go; nothing is sent meanwhile", async () => {
+  const bench = await Bench.open();
+  bench.disk.capacityBytes = 0;
+  const first = entry("a", { index: 0, hash: 0 }, 1);
+  await bench.step(append([first], 1, 1));
+  bench.driver.tick();
+  await bench.syncAll();
+  deepStrictEqual([bench.sentKinds(), bench.fatal, bench.driver.refusesWrites], [[], [], true]);
+  bench.disk.capacityBytes = Infinity;
+  bench.clock.advance(2_000);
+  bench.reserve.sweep();
+  bench.driver.tick();
+  await bench.syncAll();
+  deepStrictEqual([bench.sentKinds(), bench.log.syncedIndex, bench.driver.refusesWrites], [
+    ["append_reply"],
+    1,
+    false,
+  ]);
 });
 
 Deno.test("Driver: a listener that runs the driver again while it is told of a commit sees roles and commits in order", async () => {

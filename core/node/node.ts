@@ -1,13 +1,12 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { TransportHandler } from "../base/ports.ts";
-import { SegmentReader } from "../log/segment_reader.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
-import { Checkpoints } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
+import { KnownMembers } from "./known_members.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import { LeaderContact } from "./leader_contact.ts";
 import { MemberAdmin } from "./member_admin.ts";
@@ -25,6 +24,8 @@ import { makePeerHandlers } from "./peer_handlers.ts";
 import { ReadGate } from "./read_gate.ts";
 import { describeDatabase, ReadPath } from "./read_path.ts";
 import type {
+  CheckpointAnswer,
+  CheckpointMode,
   ClusterStatus,
   DatabaseDescription,
   Metric,
@@ -35,12 +36,18 @@ import type {
   WriteAnswer,
   WriteRequest,
 } from "./service.ts";
+import { Storage } from "./storage.ts";
 import { Sweeper } from "./sweeper.ts";
 import { type ImportSteps, Transfer } from "./transfer.ts";
 import { mustBeName, WritePath } from "./write_path.ts";
 
 /** Longer than a vote takes (two round trips and a sync), so that the first to campaign usually wins. */
 const CAMPAIGN_PAUSE_MS_MAX = 40;
+
+/** Pause between two attempts to find a leader whose disk is not full. */
+const FULL_HAND_OVER_MS = 10_000;
+/** One step of a snapshot: a few pages, or the opening of views of all databases. */
+const SNAPSHOT_CALL_MS_MAX = 10_000;
 
 /** One member of the cluster: wires the parts together and offers them as a service. No logic of its own. */
 export class Node implements NodeService, TransportHandler {
@@ -52,28 +59,37 @@ export class Node implements NodeService, TransportHandler {
   readonly #writes: WritePath;
   readonly #leaderCalls: LeaderCalls;
   readonly #members: MemberAdmin;
-  readonly #checkpoints: Checkpoints;
+  readonly #storage: Storage;
   readonly #transfer: Transfer;
   readonly #peerHandlers: PeerHandlers;
-  readonly #segments: SegmentReader;
-  #segmentsVersion = -1;
   readonly #contact: LeaderContact;
   readonly #sweeper: Sweeper;
+  readonly #known: KnownMembers;
   #cancelTick: () => void = () => {};
   #stopped = false;
   #stopping: Promise<void> | undefined;
   #failed = false;
   #announced = false;
+  #nextHandOverMs = 0;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    const { log, store, disk, clock, events, tickMs, clusterId, createDatabases, checkpointBytes } = parts;
+    const { log, store, disk, clock, events, tickMs, clusterId, createDatabases } = parts;
+    this.#known = new KnownMembers(disk, parts.identity, events);
     this.#sweeper = this.#makeSweeper();
     const driver = this.#driver = this.#makeDriver();
     const pool = this.#pool = this.#makePool();
     const gate = this.#gate = this.#makeGate();
     this.#contact = new LeaderContact({ clock, confirm: (deadlineMs) => this.#confirmIndex(deadlineMs) });
-    this.#reads = new ReadPath({ store, pool, clock, gate, leaderAgeMs: () => this.#leaderAgeMs() });
+    this.#reads = new ReadPath({
+      store,
+      log,
+      pool,
+      clock,
+      gate,
+      isChangingOver: () => this.#storage.install.isChangingOver,
+      leaderAgeMs: () => this.#leaderAgeMs(),
+    });
     const writes = this.#writes = new WritePath({ driver, gate, store, log, pool, clock, createDatabases });
     const barrier = (deadlineMs: Milliseconds) => {
       this.#sweeper.watch();
@@ -86,17 +102,28 @@ export class Node implements NodeService, TransportHandler {
       leader: () => driver.leader,
       leaderHttpAddress: () => this.#leaderHttpAddress(),
     });
-    const onFatal = (error: Error): void => this.#fail(error);
-    this.#checkpoints = new Checkpoints({ disk, store, pool, events, onFatal, checkpointBytes });
-    this.#segments = new SegmentReader(disk, []);
-    this.#transfer = new Transfer({
-      disk,
-      clock,
-      pool,
-      segments: this.#segments,
-      steps: this.#importSteps(),
+    const storage = this.#storage = this.#makeStorage();
+    const { reader, snapshots } = storage;
+    const confirm = (deadlineMs: Milliseconds) => this.#confirmIndex(deadlineMs);
+    this.#transfer = new Transfer({ disk, clock, pool, reader, steps: this.#importSteps() });
+    this.#peerHandlers = makePeerHandlers({ clusterId, clock, driver, writes, members, snapshots, confirm });
+  }
+
+  #makeStorage(): Storage {
+    const { transport } = this.#parts;
+    return new Storage({
+      parts: this.#parts,
+      driver: this.#driver,
+      pool: this.#pool,
+      writersNeedFrom: () => this.#writes.needsFrom(),
+      onCheckpoint: (database) => this.#writes.onCheckpoint(database),
+      callMember: async (to, method, request) => {
+        const body = encodeRequest(request, SNAPSHOT_CALL_MS_MAX);
+        return decodeAnswer(await transport.call(to, method, body, SNAPSHOT_CALL_MS_MAX));
+      },
+      onPublished: (index) => this.#onPublished(index),
+      onFatal: (error) => this.#fail(error),
     });
-    this.#peerHandlers = makePeerHandlers({ clusterId, clock, driver, writes, members });
   }
 
   #makeDriver(): Driver {
@@ -104,13 +131,11 @@ export class Node implements NodeService, TransportHandler {
       ...this.#parts,
       listener: {
         onTransaction: (transaction) => this.#writes.onTransaction(transaction),
-        onPublished: (index) => {
-          this.#writes.onPublished(index);
-          this.#reads.onPublished(index);
-        },
+        onPublished: (index) => this.#onPublished(index),
         onReadState: (state) => this.#gate.onReadState(state),
         onRole: () => this.#onRole(),
         onMembership: (membership) => this.#onMembership(membership),
+        onSnapshot: (snapshot) => this.#storage.install.begin(snapshot),
         onFatal: (error) => this.#fail(error),
       },
     });
@@ -195,12 +220,14 @@ export class Node implements NodeService, TransportHandler {
     this.#sweeper.stop();
     await this.#driver.stop();
     this.#pool.stopQueries();
-    await this.#checkpoints.all();
+    await this.#storage.stop();
+    await this.#storage.checkpoints.all();
     this.#pool.stop();
     await this.#parts.transport.close();
     await this.#parts.log.close();
     await this.#parts.hardState.close();
-    this.#segments.close();
+    await this.#known.close();
+    this.#storage.close();
   }
 
   // What clients ask.
@@ -244,11 +271,17 @@ export class Node implements NodeService, TransportHandler {
   ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }> {
     this.#sweeper.watch();
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(timeoutMs));
-    const { version, list } = this.#parts.log.segments();
-    if (version !== this.#segmentsVersion) this.#segments.update(list);
-    this.#segmentsVersion = version;
     const index = this.#parts.store.publishedIndex;
     return { index, ...this.#transfer.backup(this.#reads.openView(name)) };
+  }
+
+  async checkpoint(name: string, mode: CheckpointMode, timeoutMs: Milliseconds): Promise<CheckpointAnswer> {
+    await this.#confirm();
+    return await this.#storage.checkpoints.checkpoint(
+      this.#reads.find(name),
+      mode,
+      this.#deadline(timeoutMs),
+    );
   }
 
   async restore(
@@ -304,17 +337,18 @@ export class Node implements NodeService, TransportHandler {
   }
 
   metrics(): Metric[] {
-    const { raft, log, store } = this.#parts;
+    const { raft, log, store, reserve } = this.#parts;
     return nodeMetrics({
       isLeader: this.#driver.role === "leader",
       term: this.#driver.term,
       tip: raft.lastIndex,
       store,
       log,
+      isDiskFull: reserve.isFull,
       membership: raft.membership,
       pool: this.#pool,
       waitingWrites: this.#writes.waitingCount,
-      checkpointCount: this.#checkpoints.count,
+      storage: this.#storage,
       leaderAgeMs: this.#leaderAgeMs(),
     });
   }
@@ -356,6 +390,11 @@ export class Node implements NodeService, TransportHandler {
     });
   }
 
+  #onPublished(index: LogIndex): void {
+    this.#writes.onPublished(index);
+    this.#reads.onPublished(index);
+  }
+
   #onRole(): void {
     if (this.#driver.role === "leader") this.#writes.onLeadershipWon();
     else this.#writes.onLeadershipLost();
@@ -365,9 +404,10 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #onMembership(membership: Membership): void {
-    const { nodeId, transport, knownPeers } = this.#parts;
-    const peers = membership.members.length > 0 ? membership.members : knownPeers;
+    const { nodeId, transport, identity } = this.#parts;
+    const peers = membership.members.length > 0 ? membership.members : identity.peers;
     transport.setPeers(peers.filter((member) => member.id !== nodeId));
+    if (membership.members.length > 0) this.#known.update(membership.members);
   }
 
   /** A member that was started with other addresses tells the leader once it knows one. */
@@ -386,11 +426,21 @@ export class Node implements NodeService, TransportHandler {
   #tick(): void {
     if (this.#stopped) return;
     this.#cancelTick = this.#parts.clock.after(this.#parts.tickMs, () => this.#tick());
+    this.#parts.reserve.sweep();
     this.#driver.tick();
+    this.#handOverWhenFull();
     if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
-    this.#checkpoints.sweep();
+    this.#storage.sweep();
     this.#pool.sweep();
+  }
+
+  /** Others may have room. Seldom: when they have not, leadership goes round in a circle. */
+  #handOverWhenFull(): void {
+    const { reserve, clock } = this.#parts;
+    if (!reserve.isFull || this.#driver.role !== "leader" || clock.nowMs() < this.#nextHandOverMs) return;
+    this.#nextHandOverMs = clock.nowMs() + FULL_HAND_OVER_MS;
+    this.#members.transfer(undefined, this.#deadline(10 * this.#parts.tickMs)).catch(() => {});
   }
 
   #atLeader<M extends PeerMethod>(

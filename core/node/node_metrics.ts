@@ -4,6 +4,7 @@ import type { PageStore } from "../pages/page_store.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { SqlPool } from "../sql/pool.ts";
 import type { Metric } from "./service.ts";
+import type { Storage } from "./storage.ts";
 
 interface Measured {
   readonly isLeader: boolean;
@@ -11,10 +12,11 @@ interface Measured {
   readonly tip: LogIndex;
   readonly store: PageStore;
   readonly log: Log;
+  readonly isDiskFull: boolean;
   readonly membership: Membership;
   readonly pool: SqlPool;
   readonly waitingWrites: number;
-  readonly checkpointCount: number;
+  readonly storage: Storage;
   readonly leaderAgeMs: Milliseconds;
 }
 
@@ -33,6 +35,12 @@ export function nodeMetrics(node: Measured): Metric[] {
     gauge("log_tip_index", "Last index in this node's log", node.tip),
     gauge("log_first_index", "First index in this node's log", node.log.firstIndex()),
     gauge("log_synced_index", "Last index that is durable on this node", node.log.syncedIndex),
+    gauge("log_bytes", "Size of the log on disk", node.log.bytes),
+    gauge(
+      "disk_full",
+      "1 while new writes are refused because the disk has no room",
+      node.isDiskFull ? 1 : 0,
+    ),
     gauge("commit_index", "Last published index", node.store.publishedIndex),
     gauge("voters", "Voting members", node.membership.voters.length),
     gauge("learners", "Members that do not vote yet", node.membership.learners.length),
@@ -46,7 +54,13 @@ export function nodeMetrics(node: Measured): Metric[] {
     ),
     counter("log_bytes_total", "Bytes written to the log since the start", node.log.writtenBytes),
     counter("log_syncs_total", "Syncs of the log since the start", node.log.syncCount),
-    counter("checkpoints_total", "Checkpoints since the start", node.checkpointCount),
+    counter("checkpoints_total", "Checkpoints since the start", node.storage.checkpoints.count),
+    counter("log_trims_total", "Times the log was shortened at its front", node.storage.retention.trimCount),
+    counter(
+      "snapshots_installed_total",
+      "Times this node took whole databases from the leader",
+      node.storage.install.count,
+    ),
     counter("sql_workers_replaced_total", "SQL workers that died or hung", node.pool.replacedWorkerCount),
   ];
 }

@@ -128,7 +128,7 @@ Deno.test("Node: databases dropped and made again under one name while views, wr
     for (const id of [1, 2, 3]) deepStrictEqual(await cluster.rows(id, COUNT), [["last", 1]]);
     await cluster.advance(500);
     for (const { disk } of cluster.members) {
-      deepStrictEqual(disk.list("db"), ["main.db", "main.meta"]);
+      deepStrictEqual(disk.list("db"), ["main.db", "main.meta", "main.sum"]);
       deepStrictEqual(openFile(disk.contentOf("db/main.db")), [["last", 1]]);
     }
   }, { checkpointBytes: 1 });
@@ -218,7 +218,11 @@ Deno.test("Node.stop() waits for neither a query nor the check of an upload, ans
   deepStrictEqual(await cluster.finish(Promise.all(codes)), ["stopping", "stopping", "stopping"]);
   readerGate.release();
   await cluster.finish(Promise.all(stopped));
-  deepStrictEqual(disk.list("db"), ["main.db", "main.meta"], "the last checkpoint was made all the same");
+  deepStrictEqual(
+    disk.list("db"),
+    ["main.db", "main.meta", "main.sum"],
+    "the last checkpoint was made all the same",
+  );
   await rejects(cluster.rows(1, COUNT), { code: "stopping" });
   await rejects(cluster.rows(1, COUNT, { level: "stale" }), { code: "stopping" });
   await rejects(cluster.write(1, insert("b")), { code: "stopping" });
@@ -265,8 +269,8 @@ Deno.test("Node: the record of a dropped database is gone for good before its fi
       if (kind === "sync_done" && path === "db") removed.push("synced");
     };
     await cluster.finish(cluster.node(1).dropDatabase("main", 10_000));
-    await cluster.until(() => removed.length === 3);
-    deepStrictEqual(removed, ["db/main.meta", "synced", "db/main.db"]);
+    await cluster.until(() => removed.length === 4);
+    deepStrictEqual(removed, ["db/main.meta", "synced", "db/main.db", "db/main.sum"]);
     disk.onOperation = undefined;
   }, { checkpointBytes: 1 });
 });

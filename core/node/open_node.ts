@@ -11,18 +11,24 @@ import type {
   Transport,
   TransportHandler,
 } from "../base/ports.ts";
+import { DamageError } from "../log/damage.ts";
 import { HardStateFile } from "../log/hard_state.ts";
 import { Log } from "../log/log.ts";
 import { chainHash } from "../log/record.ts";
 import { type NodeIdentity, readNodeIdentity, writeNodeIdentity } from "../log/node_identity.ts";
+import { readCatalog } from "../pages/catalog.ts";
 import { PageStore } from "../pages/page_store.ts";
 import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../raft/membership.ts";
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { readCheckpoints, removeOrphans } from "./checkpoints.ts";
+import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
 import { Node } from "./node.ts";
+import type { NodeParts } from "./node_parts.ts";
 import { decodeAnswer, encodeRequest } from "./peer_calls.ts";
+import { rebuild } from "./rebuild.ts";
+import { finishSnapshot, MANIFEST_PATH, removeManifest } from "./snapshot_files.ts";
 import type { NewMember } from "./service.ts";
 
 /** How a node with an empty data folder begins. */
@@ -58,6 +64,11 @@ export interface OpenNodeOptions {
   readonly electionTimeoutMs: Milliseconds;
   readonly heartbeatMs: Milliseconds;
   readonly checkpointBytes: number;
+  readonly checkpointAgeMs: Milliseconds;
+  /** How far back reads of the past reach; 0: only as far as open views do. */
+  readonly retainMs: Milliseconds;
+  /** Limit of the log on disk. */
+  readonly logBytesMax: number;
   readonly createDatabases: boolean;
   readonly onFatal: (error: Error) => void;
 }
@@ -70,42 +81,82 @@ const JOIN_PATIENCE_MS = 60_000;
 const JOIN_RETRY_MS = 250;
 
 export async function openNode(options: OpenNodeOptions): Promise<Node> {
-  const { disk, events } = options;
+  const { disk } = options;
   const identity = await identify(options);
   disk.makeDirectory("db");
   const hardState = await HardStateFile.open(disk);
-  const store = new PageStore(readCheckpoints(disk));
-  let membership: Membership | undefined;
-  const { log, recovery } = await Log.open(disk, {
-    clusterId: identity.clusterId,
-    base: hardState.base ?? LOG_BEGIN,
-    events,
-    onEntry: (entry, bodyPosition) => {
-      if (entry.type === EntryType.membership) membership = decodeMembership(entry.data);
-      else if (entry.type === EntryType.data) {
-        store.append({ index: entry.index, body: entry.data, bodyPosition });
-      }
-    },
+  await finishSnapshot(disk, hardState);
+  const opened = await readLog(options, identity.clusterId, hardState).catch(async (error) => {
+    if (isDiskFull(error) && DiskReserve.remove(disk)) return readLog(options, identity.clusterId, hardState);
+    if (!(error instanceof DamageError) || error.damaged.length === 0) throw error;
+    const peers = identity.peers.map(({ raftAddress }) => raftAddress);
+    await rebuild({ ...options, nodeId: identity.nodeId, peers }, hardState, error);
+    return await readLog(options, identity.clusterId, hardState);
   });
-  const commitIndex = Math.max(recovery.commitIndex, ...readCheckpoints(disk).map(({ index }) => index));
+  const { log, store, membership, commitIndex } = opened;
+  if (disk.exists(MANIFEST_PATH)) await removeManifest(disk);
   mustHoldCheckpoints(log.lastIndex(), commitIndex);
   store.publish(commitIndex);
   removeOrphans(disk, (id) => store.get(id) !== undefined);
   const raft = new Raft(raftOptions(options, identity.nodeId), {
     hardState: hardState.value,
     log,
-    membership: membership ?? EMPTY_MEMBERSHIP,
+    membership,
     commitIndex,
     random: () => options.random.next(),
   });
-  return connect(options, identity, { raft, log, hardState, store });
+  const bytes = Math.min(LIMITS.diskReserveBytes, Math.ceil(options.logBytesMax / LIMITS.logSegmentsMin));
+  const reserve = new DiskReserve({ ...options, bytes });
+  return connect(options, identity, { raft, log, hardState, store, reserve });
+}
+
+/** One pass over the log: which pages lie where, and who belongs to the cluster. */
+async function readLog(
+  { disk, events, logBytesMax }: OpenNodeOptions,
+  clusterId: string,
+  hardState: HardStateFile,
+) {
+  const checkpoints = readCheckpoints(disk);
+  const catalog = readCatalog(disk);
+  const { base } = hardState;
+  const beginning = base === undefined ? EMPTY_MEMBERSHIP : decodeMembership(base.membership);
+  let store = new PageStore(checkpoints, catalog);
+  let membership = beginning;
+  const { log, recovery, restarted } = await Log.open(disk, {
+    clusterId,
+    base: base ?? LOG_BEGIN,
+    events,
+    segmentBytesMax: segmentBytesFor(logBytesMax),
+    onEntry: (entry, bodyPosition) => {
+      if (entry.type === EntryType.empty) store.beginTerm();
+      else if (entry.type === EntryType.membership) membership = decodeMembership(entry.data);
+      else store.append({ index: entry.index, body: entry.data, bodyPosition });
+    },
+  });
+  if (restarted) {
+    // A snapshot takes the place of what the log held.
+    store = new PageStore(checkpoints, catalog);
+    membership = beginning;
+  }
+  const commitIndex = Math.max(
+    restarted ? 0 : recovery.commitIndex,
+    base?.index ?? 0,
+    catalog?.index ?? 0,
+    ...checkpoints.map(({ index, copiedThrough }) => copiedThrough ?? index),
+  );
+  return { log, store, membership, commitIndex };
+}
+
+/** Segments go as a whole, so the largest log consists of many. */
+function segmentBytesFor(logBytesMax: number): number {
+  return Math.min(LIMITS.segmentBytesMax, Math.ceil(logBytesMax / LIMITS.logSegmentsMin));
 }
 
 /** The transport needs a handler and the node a transport: messages that come in between are lost, as any may be. */
 function connect(
   options: OpenNodeOptions,
   identity: NodeIdentity,
-  parts: { raft: Raft; log: Log; hardState: HardStateFile; store: PageStore },
+  parts: Pick<NodeParts, "raft" | "log" | "hardState" | "store" | "reserve">,
 ): Node {
   const opened: { node?: Node } = {};
   const transport = options.openTransport(identity, {
@@ -123,7 +174,7 @@ function connect(
     clusterId: identity.clusterId,
     nodeId: identity.nodeId,
     tickMs: options.heartbeatMs,
-    knownPeers: identity.peers,
+    identity,
   });
   opened.node = node;
   node.start();

@@ -6,6 +6,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Membership } from "../raft/membership.ts";
+import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
 import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
 
 /** Requests and answers by method. Every request carries the time that is left for it. */
@@ -25,6 +26,9 @@ export interface PeerMethods {
   remove_member: { request: { id: NodeId }; answer: null };
   transfer: { request: { to?: NodeId }; answer: { leaderId: NodeId } };
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
+  snapshot_begin: { request: { member: NodeId; atLeast: LogIndex }; answer: SnapshotOffer };
+  snapshot_pages: { request: SnapshotPagesRequest; answer: SnapshotPages };
+  snapshot_end: { request: { sessionId: number }; answer: null };
   /** Asked by a node that is not a member yet. */
   join: { request: NewMember; answer: JoinAnswer };
 }

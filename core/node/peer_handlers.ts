@@ -1,9 +1,10 @@
 import { NodeError } from "../base/errors.ts";
-import type { Milliseconds } from "../base/ids.ts";
+import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Driver } from "./driver.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
+import type { SnapshotSource } from "./snapshot_source.ts";
 import type { WritePath } from "./write_path.ts";
 
 export interface PeerHandlersOptions {
@@ -12,11 +13,14 @@ export interface PeerHandlersOptions {
   readonly driver: Driver;
   readonly writes: WritePath;
   readonly members: MemberAdmin;
+  readonly snapshots: SnapshotSource;
+  /** Resolves with an index that nothing committed before the call lies above. */
+  readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
 
 /** What the leader does for itself and for others; each refuses with `not_leader` elsewhere. */
 export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
-  const { clusterId, clock, driver, writes, members } = options;
+  const { clusterId, clock, driver, writes, members, snapshots, confirm } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
     write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
@@ -40,18 +44,33 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
     },
+    snapshot_begin: async ({ member, atLeast }, timeoutMs) => {
+      mustLead(driver, "send a snapshot");
+      // Everything that is committed anywhere: a node that has forgotten what it acknowledged may be asking.
+      const confirmed = await confirm(until(timeoutMs));
+      return snapshots.begin(member, Math.max(atLeast, confirmed));
+    },
+    snapshot_pages: (request) => attempt(() => snapshots.pages(request)),
+    snapshot_end: ({ sessionId }) => {
+      snapshots.end(sessionId);
+      return Promise.resolve(null);
+    },
     join: async (request, timeoutMs) => {
-      mustLead(driver);
+      mustLead(driver, "add a member");
       const { id, membership } = await members.add(request, until(timeoutMs));
       return { clusterId, nodeId: id, membership };
     },
   };
 }
 
-/** A node that wants to join asks any member; it is sent on to the leader's peer address. */
-function mustLead(driver: Driver): void {
+function attempt<T>(action: () => T): Promise<T> {
+  return new Promise((resolve) => resolve(action()));
+}
+
+/** A node that does not take part yet asks any member; it is sent on to the leader's peer address. */
+function mustLead(driver: Driver, what: string): void {
   if (driver.role === "leader") return;
   const leader = driver.raft.membership.members.find((member) => member.id === driver.leader);
   const details = leader === undefined ? {} : { leader: leader.raftAddress };
-  throw new NodeError("not_leader", "Cannot add a member: this node does not lead", details);
+  throw new NodeError("not_leader", `Cannot ${what}: this node does not lead`, details);
 }

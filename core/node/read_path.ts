@@ -1,18 +1,24 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock } from "../base/ports.ts";
-import type { Database } from "../pages/database.ts";
-import type { PageStore, View } from "../pages/page_store.ts";
+import type { Log } from "../log/log.ts";
+import type { Database, View } from "../pages/database.ts";
+import type { PageStore } from "../pages/page_store.ts";
 import type { SqlPool } from "../sql/pool.ts";
+import { indexAt } from "./index_at.ts";
+import { mustBeKept } from "./view_pages.ts";
 import { CommitWaiters } from "./commit_waiters.ts";
 import type { ReadGate } from "./read_gate.ts";
-import type { DatabaseDescription, QueryAnswer, QueryRequest, ReadLevel } from "./service.ts";
+import type { AsOf, DatabaseDescription, QueryAnswer, QueryRequest, ReadLevel } from "./service.ts";
 
 export interface ReadPathOptions {
   readonly store: PageStore;
   readonly pool: SqlPool;
   readonly gate: ReadGate;
   readonly clock: Clock;
+  readonly log: Log;
+  /** A snapshot is being put in place: there is nothing to read. */
+  readonly isChangingOver: () => boolean;
   /** How long ago a leader was last heard; 0 on the leader. */
   readonly leaderAgeMs: () => Milliseconds;
 }
@@ -31,15 +37,22 @@ export class ReadPath {
   }
 
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
-    await this.reach(request.level, request.index, request.maxAgeMs, deadlineMs);
     const { pool, store } = this.#options;
-    const view = this.openView(request.database);
-    const index = store.publishedIndex;
+    let at: LogIndex | undefined;
+    if (request.level === "as_of") at = await this.#moment(request.asOf ?? { index: 0 }, deadlineMs);
+    else await this.reach(request.level, request.index, request.maxAgeMs, deadlineMs);
+    const view = this.openView(request.database, at);
+    const index = at ?? store.publishedIndex;
     try {
       const { sql, parameters, format, rowShape, signal } = request;
       const query = { sql, parameters, format, rowShape, deadlineMs };
       const fields = await pool.read(view, signal === undefined ? query : { ...query, signal });
+      mustBeKept(view);
       return { fields, index, ageMs: this.#options.leaderAgeMs() };
+    } catch (error) {
+      // What a view that was given up shows, errors included, is void.
+      mustBeKept(view);
+      throw error;
     } finally {
       view.close();
     }
@@ -59,15 +72,34 @@ export class ReadPath {
         return await this.#published(index ?? 0, deadlineMs);
       case "stale":
         return this.#mustBeFresh(maxAgeMs);
+      case "as_of":
+        return;
     }
   }
 
-  /** The visible database of that name at the published index; its pages stay readable until the view is closed. */
-  openView(name: string): View {
-    return this.#options.store.openView(this.find(name));
+  /**
+   * The visible database of that name at the published index, or at an earlier one; its pages stay readable until the
+   * view is closed.
+   */
+  openView(name: string, at?: LogIndex): View {
+    const database = this.find(name);
+    if (at === undefined) return database.openView();
+    if (!database.isVisibleAt(at)) {
+      throw new NodeError(
+        "database_not_found",
+        `There was no database ${name} at index ${at}, or it was another one`,
+      );
+    }
+    return database.openView(at);
   }
 
   find(name: string): Database {
+    if (this.#options.isChangingOver()) {
+      throw new NodeError(
+        "index_not_reached",
+        "Cannot read: this node is putting a snapshot in place; try again",
+      );
+    }
     const database = this.#options.store.find(name);
     if (database === undefined) throw new NodeError("database_not_found", `There is no database ${name}`);
     return database;
@@ -83,6 +115,15 @@ export class ReadPath {
 
   stop(): void {
     this.#waiters.rejectAll();
+  }
+
+  /** The index a moment of the past stands for. */
+  async #moment(asOf: AsOf, deadlineMs: Milliseconds): Promise<LogIndex> {
+    if ("index" in asOf) {
+      await this.#published(asOf.index, deadlineMs);
+      return asOf.index;
+    }
+    return indexAt(asOf.wallMs, this.#options.store, this.#options.log);
   }
 
   async #published(index: LogIndex, deadlineMs: Milliseconds): Promise<void> {

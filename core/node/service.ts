@@ -2,7 +2,10 @@
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "../sql/values.ts";
 
-export type ReadLevel = "linearizable" | "index" | "stale";
+export type ReadLevel = "linearizable" | "index" | "stale" | "as_of";
+
+/** A moment of the retained history: a log index, or a time, which means the last change made until then. */
+export type AsOf = { readonly index: LogIndex } | { readonly wallMs: Milliseconds };
 
 export interface QueryRequest {
   readonly database: string;
@@ -13,6 +16,8 @@ export interface QueryRequest {
   readonly index?: LogIndex;
   /** Level `stale`: refuse when the last contact with a leader is longer ago. */
   readonly maxAgeMs?: Milliseconds;
+  /** Level `as_of`: the moment whose state is shown. `view_expired` when the history does not reach back to it. */
+  readonly asOf?: AsOf;
   /** For waiting and running together. */
   readonly timeoutMs: Milliseconds;
   readonly format: ResultFormat;
@@ -23,9 +28,23 @@ export interface QueryRequest {
 export interface QueryAnswer {
   /** `columns`, `types`, `rows`. */
   readonly fields: EncodedFields;
+  /** State the rows show; at level `as_of` the moment that was chosen. */
   readonly index: LogIndex;
   /** How long ago a leader was last heard; 0 on the leader. */
   readonly ageMs: Milliseconds;
+}
+
+/**
+ * - `passive`: copies what no open view and no retention window still needs in the log; never waits for either.
+ * - `full`: copies everything published; waits for older views to close and gives up the history before it.
+ */
+export type CheckpointMode = "passive" | "full";
+
+export interface CheckpointAnswer {
+  /** Everything up to here is in the `.db` file of this node. */
+  readonly index: LogIndex;
+  /** Nothing published is left out. */
+  readonly complete: boolean;
 }
 
 export interface WriteRequest {
@@ -124,6 +143,9 @@ export interface NodeService {
     chunks: AsyncIterable<Uint8Array>,
     timeoutMs: Milliseconds,
   ): Promise<{ index: LogIndex; pages: number; pageSize: number }>;
+
+  /** Brings the `.db` file of this node up to date. */
+  checkpoint(name: string, mode: CheckpointMode, timeoutMs: Milliseconds): Promise<CheckpointAnswer>;
 
   cluster(): Promise<ClusterStatus>;
   /** Adds a learner that is promoted when it has caught up. Members normally add themselves (`serve --join`). */

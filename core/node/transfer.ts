@@ -2,12 +2,11 @@ import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, DiskFile } from "../base/ports.ts";
-import type { SegmentReader } from "../log/segment_reader.ts";
 import { encodePages, type Frame } from "../pages/entry_body.ts";
-import { LogPageSource } from "../pages/log_page_source.ts";
-import type { View } from "../pages/page_store.ts";
+import type { View } from "../pages/database.ts";
 import { presentAsView, presentAsWal } from "../pages/database_header.ts";
 import type { SqlPool } from "../sql/pool.ts";
+import type { ViewPages, ViewReader } from "./view_pages.ts";
 
 /** The steps of an upload, each carried out by the leader. */
 export interface ImportSteps {
@@ -21,7 +20,7 @@ export interface TransferOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly pool: SqlPool;
-  readonly segments: SegmentReader;
+  readonly reader: ViewReader;
   readonly steps: ImportSteps;
 }
 
@@ -47,29 +46,28 @@ export class Transfer {
   backup(view: View): { bytes: number; chunks: AsyncIterableIterator<Uint8Array> } {
     const { pageSize } = view.database;
     const pageCount = view.database.pages.pageCountAt(view.index);
-    return { bytes: pageSize * pageCount, chunks: closing(this.#chunks(view, pageSize, pageCount), view) };
+    const pages = this.#options.reader.open(view);
+    const chunks = this.#chunks(pages, view, pageSize, pageCount);
+    return { bytes: pageSize * pageCount, chunks: closing(chunks, view) };
   }
 
-  async *#chunks(view: View, pageSize: number, pageCount: number): AsyncGenerator<Uint8Array> {
-    const source = new LogPageSource(
-      this.#options.disk,
-      this.#options.segments,
-      this.#options.pool.viewBase(view.database),
-    );
-    source.at = view.index;
+  async *#chunks(
+    pages: ViewPages,
+    view: View,
+    pageSize: number,
+    pageCount: number,
+  ): AsyncGenerator<Uint8Array> {
     try {
       const pagesPerChunk = Math.max(1, Math.floor(BACKUP_CHUNK_BYTES / pageSize));
       for (let first = 1; first <= pageCount; first += pagesPerChunk) {
         const count = Math.min(pagesPerChunk, pageCount - first + 1);
         const chunk = new Uint8Array(count * pageSize);
-        for (let i = 0; i < count; i++) {
-          source.readPage(first + i, chunk.subarray(i * pageSize, (i + 1) * pageSize));
-        }
+        pages.read(first, chunk);
         if (first === 1) presentAsView(chunk.subarray(0, pageSize), view.index);
         yield chunk;
       }
     } finally {
-      source.close();
+      pages.close();
     }
   }
 

@@ -1,5 +1,5 @@
 import { NodeError } from "../base/errors.ts";
-import type { DatabaseId, LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import type { DatabaseId, LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
 import { DATABASE_NAME_PATTERN, LIMITS } from "../base/limits.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
@@ -174,6 +174,18 @@ export class WritePath {
     for (const writer of this.#writers.values()) writer.pump();
   }
 
+  /** The `.db` file of the database is newer now. */
+  onCheckpoint(database: Database): void {
+    this.#writers.get(database.id)?.onCheckpoint();
+  }
+
+  /** Position from which on open sessions may look in the log. */
+  needsFrom(): LogPosition {
+    let needed = Infinity;
+    for (const writer of this.#writers.values()) needed = Math.min(needed, writer.needsFrom);
+    return needed;
+  }
+
   onWriteResults(results: WriteResults): void {
     this.#writers.get(results.databaseId)?.onResults(results);
   }
@@ -274,6 +286,12 @@ export class WritePath {
 
   #propose(body: Uint8Array): { index: LogIndex; term: Term } {
     const { driver } = this.#options;
+    if (driver.refusesWrites && driver.role === "leader") {
+      throw new NodeError(
+        "disk_full",
+        "Cannot write: the leader's disk is full; nothing was logged. Free some space there, it goes on by itself",
+      );
+    }
     const proposed = driver.raft.propose(body);
     driver.schedule();
     if ("index" in proposed) return proposed;

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.ts";
 import type { DatabaseId, LogIndex } from "../base/ids.ts";
 import type { Disk } from "../base/ports.ts";
 import { readWholeFile, replaceFile } from "../log/replace_file.ts";
@@ -9,13 +10,29 @@ export interface CheckpointMeta {
   readonly pageSize: number;
   readonly pageCount: number;
   readonly index: LogIndex;
+  /** The file of page checksums beside the `.db` file is right. */
+  readonly hasSums?: boolean;
+  /**
+   * A copy up to here has begun: pages of the `.db` file may be as new as this. Views before it cannot be shown any more,
+   * later ones find those pages in the log. `index` where it is left out.
+   */
+  readonly copiedThrough?: LogIndex;
 }
 
-/** Version of the record; see core/pages/README.md. */
-export const CHECKPOINT_META_VERSION = 1;
+/** Version of the record; see core/pages/README.md. Version 1 knows neither checksums nor `copiedThrough`. */
+export const CHECKPOINT_META_VERSION = 2;
 
 export function databaseFile(name: string): string {
   return `db/${name}.db`;
+}
+
+/** @param databaseFile a path that `databaseFile` made */
+export function nameOfDatabaseFile(databaseFile: string): string {
+  assert(
+    databaseFile.startsWith("db/") && databaseFile.endsWith(".db"),
+    () => `Not a database: ${databaseFile}`,
+  );
+  return databaseFile.slice("db/".length, -".db".length);
 }
 
 export function metaFile(name: string): string {
@@ -24,27 +41,32 @@ export function metaFile(name: string): string {
 
 /** JSON on one line, then its CRC-32 in hexadecimal on the next: readable by people, checked by us. */
 export function encodeCheckpointMeta(meta: CheckpointMeta): Uint8Array {
-  const line = JSON.stringify({ version: CHECKPOINT_META_VERSION, ...meta });
+  const line = JSON.stringify({ version: CHECKPOINT_META_VERSION, ...complete(meta) });
   const bytes = new TextEncoder().encode(line);
   return new TextEncoder().encode(`${line}\n${crc32(bytes).toString(16).padStart(8, "0")}\n`);
 }
 
 /** @throws Error when the record is damaged or of a newer version */
-export function decodeCheckpointMeta(bytes: Uint8Array): CheckpointMeta {
+export function decodeCheckpointMeta(bytes: Uint8Array): Required<CheckpointMeta> {
   const [line = "", checksum = ""] = new TextDecoder().decode(bytes).split("\n");
   if (crc32(new TextEncoder().encode(line)) !== Number.parseInt(checksum, 16)) {
     throw new Error("checksum does not match");
   }
   const { version, ...meta } = JSON.parse(line) as CheckpointMeta & { version: number };
-  if (version !== CHECKPOINT_META_VERSION) {
+  if (version !== 1 && version !== CHECKPOINT_META_VERSION) {
     throw new Error(
-      `version ${version} is not known to this program, which knows ${CHECKPOINT_META_VERSION}`,
+      `version ${version} is not known to this program, which knows those up to ${CHECKPOINT_META_VERSION}`,
     );
   }
-  return meta;
+  return complete(meta);
 }
 
-export function readCheckpointMeta(disk: Disk, name: string): CheckpointMeta {
+function complete(meta: CheckpointMeta): Required<CheckpointMeta> {
+  const { databaseId, pageSize, pageCount, index, hasSums = false, copiedThrough = index } = meta;
+  return { databaseId, pageSize, pageCount, index, hasSums, copiedThrough };
+}
+
+export function readCheckpointMeta(disk: Disk, name: string): Required<CheckpointMeta> {
   const path = metaFile(name);
   try {
     const bytes = readWholeFile(disk, path);

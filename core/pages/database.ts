@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, LogPosition } from "../base/ids.ts";
 import { framePositions, type PagesBody } from "./entry_body.ts";
 import { type PageDelta, PageIndex } from "./page_index.ts";
@@ -10,12 +11,34 @@ const DELTAS_KEPT_MAX = 2_048;
 export interface CheckpointState {
   readonly index: LogIndex;
   readonly pageCount: number;
+  /** A file of page checksums lies beside it. */
+  readonly hasSums?: boolean;
+  /** An unfinished copy may have put pages as new as this into the file; at least `index`. */
+  readonly copiedThrough?: LogIndex;
+}
+
+/** What all databases of a node share about the past. */
+export interface RetainedHistory {
+  /** Index from which on the past stays readable; Infinity: nothing but open views counts. */
+  from: LogIndex;
+  /** Databases with open views. */
+  readonly viewed: Set<Database>;
+}
+
+/** A view: one database at one index, its page versions kept until `close` or until it is expired. */
+export interface View {
+  readonly database: Database;
+  readonly index: LogIndex;
+  /** What it shows is not kept any more: nothing that was read through it may be used. */
+  readonly isExpired: boolean;
+  close(): void;
 }
 
 interface Part {
   readonly index: LogIndex;
   readonly pageNumbers: Uint32Array;
   readonly positions: Float64Array;
+  readonly checksums: Uint32Array;
 }
 
 /** One database as the main thread knows it: its page index at the tip, what is published, and the open views. */
@@ -39,9 +62,12 @@ export class Database {
   #deltaBase = 0;
   /** Parts of a transaction whose last entry has not come. */
   #parts: Part[] = [];
-  readonly #pins = new Map<LogIndex, number>();
+  readonly #views = new Map<LogIndex, Set<OpenView>>();
+  readonly #history: RetainedHistory;
   /** Bytes of page versions in the log since the last checkpoint. */
   bytesSinceCheckpoint = 0;
+  #oldestPosition: LogPosition | undefined;
+  #historyFrom: LogIndex;
 
   constructor(
     id: DatabaseId,
@@ -49,6 +75,7 @@ export class Database {
     pageSize: number,
     visible: boolean,
     checkpoint?: CheckpointState,
+    history: RetainedHistory = { from: Infinity, viewed: new Set() },
   ) {
     this.id = id;
     this.name = name;
@@ -58,6 +85,9 @@ export class Database {
     this.pages = new PageIndex(this.checkpoint.index, this.checkpoint.pageCount);
     this.tip = Math.max(id, this.checkpoint.index);
     this.published = 0;
+    this.#history = history;
+    // A copy that a crash interrupted has put newer pages into the file.
+    this.#historyFrom = Math.max(this.checkpoint.index, this.checkpoint.copiedThrough ?? 0);
   }
 
   isVisibleAt(index: LogIndex): boolean {
@@ -65,11 +95,48 @@ export class Database {
       (this.droppedAt === undefined || this.droppedAt > index);
   }
 
-  /** The oldest index that an open or a new view may ask for. */
+  /** The oldest index that an open view or a new one at the published index needs. */
   get oldestView(): LogIndex {
     let oldest = this.published;
-    for (const index of this.#pins.keys()) oldest = Math.min(oldest, index);
+    for (const index of this.#views.keys()) oldest = Math.min(oldest, index);
     return oldest;
+  }
+
+  /** The oldest index that has to stay readable: open views and the retention window. */
+  get oldestNeeded(): LogIndex {
+    return Math.min(this.oldestView, this.#history.from);
+  }
+
+  /** The oldest index a view can be opened at. */
+  get historyFrom(): LogIndex {
+    return this.#historyFrom;
+  }
+
+  /** Where the oldest bytes lie in the log that are not in the `.db` file; undefined when all are. */
+  get oldestPosition(): LogPosition | undefined {
+    return this.#oldestPosition;
+  }
+
+  /**
+   * The log from here on has to stay (promise 3): for what is not in the `.db` file, and for views that were opened
+   * before it was, whose readers still go to the log for it. Infinity: nothing has to.
+   */
+  get neededPosition(): LogPosition {
+    let needed = this.#oldestPosition ?? Infinity;
+    for (const views of this.#views.values()) {
+      for (const { holdsFrom } of views) needed = Math.min(needed, holdsFrom);
+    }
+    return needed;
+  }
+
+  /**
+   * The index up to which older versions may go, here and in the workers that are told of it. From this call on no older
+   * view can be opened.
+   */
+  releaseHistory(): LogIndex {
+    const index = this.oldestNeeded;
+    this.#historyFrom = Math.max(this.#historyFrom, index);
+    return index;
   }
 
   get pageCount(): number {
@@ -83,16 +150,27 @@ export class Database {
 
   /** Adds an entry. Returns the delta once the transaction is complete. */
   append(index: LogIndex, body: PagesBody, bodyPosition: LogPosition): PageDelta | undefined {
-    if (index <= this.checkpoint.index) return undefined;
-    assert(index > this.tip, () => `Entry ${index} of database ${this.name} comes after ${this.tip}`);
-    this.tip = index;
     if (body.first) this.#parts = [];
-    this.#parts.push({ index, pageNumbers: body.pageNumbers, positions: framePositions(body, bodyPosition) });
+    assert(
+      body.first || this.#parts.length > 0,
+      () => `Entry ${index} continues a transaction of database ${this.name} whose beginning is missing`,
+    );
+    if (index <= this.checkpoint.index && body.last) {
+      this.#parts = [];
+      return undefined;
+    }
+    if (index > this.checkpoint.index) {
+      assert(index > this.tip, () => `Entry ${index} of database ${this.name} comes after ${this.tip}`);
+      this.tip = index;
+    }
+    this.#oldestPosition ??= bodyPosition;
+    const { pageNumbers, checksums } = body;
+    this.#parts.push({ index, pageNumbers, positions: framePositions(body, bodyPosition), checksums });
     this.bytesSinceCheckpoint += body.pageNumbers.length * body.pageSize;
     if (!body.last) return undefined;
     const delta = joinParts(this.#parts, index, body.pageCount);
     this.#parts = [];
-    this.pages.add(delta, this.oldestView);
+    this.pages.add(delta, this.releaseHistory());
     this.#unpublished.push(delta);
     return delta;
   }
@@ -143,22 +221,64 @@ export class Database {
     return this.#deltas.slice(sequence - this.#deltaBase);
   }
 
-  /** Keeps the versions that a view at the published index needs, until `unpin`. */
-  pin(): LogIndex {
-    const index = this.published;
-    this.#pins.set(index, (this.#pins.get(index) ?? 0) + 1);
-    return index;
+  /** A transaction has begun whose last entry has not come. */
+  get hasOpenTransaction(): boolean {
+    return this.#parts.length > 0;
   }
 
-  unpin(index: LogIndex): void {
-    const count = this.#pins.get(index);
-    assert(count !== undefined, () => `No view of ${this.name} is open at ${index}`);
-    if (count === 1) this.#pins.delete(index);
-    else this.#pins.set(index, count - 1);
+  /** A new leader never finishes what another one began. */
+  voidOpenTransaction(): void {
+    this.#parts = [];
   }
 
-  get pinCount(): number {
-    return this.#pins.size;
+  /**
+   * Keeps the versions that a view needs until it is closed; one without an index shows what is published.
+   *
+   * @throws NodeError `view_expired` when they are gone already
+   */
+  openView(at?: LogIndex): View {
+    if (at !== undefined && at < this.#historyFrom) {
+      throw new NodeError(
+        "view_expired",
+        `Cannot read ${this.name} at index ${at}: its history begins at ${this.#historyFrom}; ` +
+          "a longer one is kept with --retain",
+      );
+    }
+    const view = new OpenView(
+      this,
+      Math.min(at ?? Infinity, this.published),
+      (closed) => this.#closeView(closed),
+    );
+    const views = this.#views.get(view.index);
+    if (views === undefined) this.#views.set(view.index, new Set([view]));
+    else views.add(view);
+    this.#history.viewed.add(this);
+    return view;
+  }
+
+  get viewCount(): number {
+    return this.#views.size;
+  }
+
+  /** Gives up the history before `index` and every view that shows it. Returns how many views that were. */
+  expireBefore(index: LogIndex): number {
+    let count = 0;
+    for (const [at, views] of this.#views) {
+      if (at >= index) continue;
+      for (const view of views) view.isExpired = true;
+      count += views.size;
+      this.#views.delete(at);
+    }
+    if (this.#views.size === 0) this.#history.viewed.delete(this);
+    this.#historyFrom = Math.max(this.#historyFrom, index);
+    return count;
+  }
+
+  #closeView(view: OpenView): void {
+    const views = this.#views.get(view.index);
+    views?.delete(view);
+    if (views?.size === 0) this.#views.delete(view.index);
+    if (this.#views.size === 0) this.#history.viewed.delete(this);
   }
 
   /** The `.db` file is durable up to `state.index`. Workers learn it with a whole page index. */
@@ -169,26 +289,57 @@ export class Database {
     );
     this.checkpoint = state;
     this.pages.dropThrough(state.index);
+    this.#historyFrom = Math.max(this.#historyFrom, state.index);
+    this.#oldestPosition = this.#findOldestPosition();
     // What an open view kept from being copied, or came meanwhile.
     this.bytesSinceCheckpoint = this.pages.versionCount * this.pageSize;
     this.#deltaBase = this.deltaEnd + 1;
     this.#deltas = [];
+  }
+
+  #findOldestPosition(): LogPosition | undefined {
+    let oldest = Infinity;
+    for (const position of this.pages.export(Infinity).positions) oldest = Math.min(oldest, position);
+    for (const { positions } of this.#parts) oldest = Math.min(oldest, positions[0] ?? Infinity);
+    return oldest === Infinity ? undefined : oldest;
+  }
+}
+
+class OpenView implements View {
+  isExpired = false;
+  /** Readers of this view may look in the log from here on. */
+  readonly holdsFrom: LogPosition;
+  #isOpen = true;
+  readonly #onClose: (view: OpenView) => void;
+
+  constructor(readonly database: Database, readonly index: LogIndex, onClose: (view: OpenView) => void) {
+    this.holdsFrom = database.oldestPosition ?? Infinity;
+    this.#onClose = onClose;
+  }
+
+  close(): void {
+    assert(this.#isOpen, () => `View of ${this.database.name} closed twice`);
+    this.#isOpen = false;
+    if (!this.isExpired) this.#onClose(this);
   }
 }
 
 function joinParts(parts: readonly Part[], index: LogIndex, pageCount: number): PageDelta {
   const [only] = parts;
   if (parts.length === 1 && only !== undefined) {
-    return { index, pageCount, pageNumbers: only.pageNumbers, positions: only.positions };
+    const { pageNumbers, positions, checksums } = only;
+    return { index, pageCount, pageNumbers, positions, checksums };
   }
   const count = parts.reduce((sum, part) => sum + part.pageNumbers.length, 0);
   const pageNumbers = new Uint32Array(count);
   const positions = new Float64Array(count);
+  const checksums = new Uint32Array(count);
   let next = 0;
   for (const part of parts) {
     pageNumbers.set(part.pageNumbers, next);
     positions.set(part.positions, next);
+    checksums.set(part.checksums, next);
     next += part.pageNumbers.length;
   }
-  return { index, pageCount, pageNumbers, positions };
+  return { index, pageCount, pageNumbers, positions, checksums };
 }

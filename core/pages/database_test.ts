@@ -1,4 +1,5 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { NodeError } from "../base/errors.ts";
 import { Database } from "./database.ts";
 import { decodeEntryBody, encodePages, type PagesBody } from "./entry_body.ts";
 
@@ -69,13 +70,13 @@ Deno.test("Database: what a checkpoint could not copy, because of an open view, 
   const database = new Database(1, "main", PAGE, true);
   append(database, 2, [1, 2], 2);
   database.publish(2);
-  const pinned = database.pin();
+  const view = database.openView();
   append(database, 3, [2], 2);
   database.publish(3);
   strictEqual(database.oldestView, 2);
   database.checkpointed({ index: 2, pageCount: 2 });
   strictEqual(database.bytesSinceCheckpoint, PAGE);
-  database.unpin(pinned);
+  view.close();
   strictEqual(database.oldestView, 3);
   database.checkpointed({ index: 3, pageCount: 2 });
   strictEqual(database.bytesSinceCheckpoint, 0);
@@ -87,7 +88,50 @@ Deno.test("Database refuses a checkpoint that goes back, and a view that is clos
   database.publish(2);
   database.checkpointed({ index: 2, pageCount: 1 });
   throws(() => database.checkpointed({ index: 1, pageCount: 1 }), /went back/);
-  const index = database.pin();
-  database.unpin(index);
-  throws(() => database.unpin(index), /No view of main is open/);
+  const view = database.openView();
+  view.close();
+  throws(() => view.close(), /View of main closed twice/);
+});
+
+Deno.test("Database keeps the past that is retained, and refuses what is gone", () => {
+  const history = { from: 3, viewed: new Set<Database>() };
+  const database = new Database(1, "main", PAGE, true, undefined, history);
+  for (let index = 2; index <= 6; index++) append(database, index);
+  database.publish(6);
+  strictEqual(database.oldestNeeded, 3);
+  strictEqual(database.openView(3).index, 3);
+  strictEqual(database.openView(50).index, 6);
+  history.from = 5;
+  strictEqual(database.oldestNeeded, 3, "the open view");
+  strictEqual(database.expireBefore(5), 1);
+  strictEqual(database.releaseHistory(), 5);
+  throws(() => database.openView(4), (error) => error instanceof NodeError && error.code === "view_expired");
+});
+
+Deno.test("Database: a view holds the log it may still read, also when a checkpoint has copied it (promise 3)", () => {
+  const database = new Database(1, "main", PAGE, true);
+  append(database, 2);
+  database.publish(2);
+  const first = database.oldestPosition!;
+  const view = database.openView();
+  database.checkpointed({ index: 2, pageCount: 1 });
+  strictEqual(database.oldestPosition, undefined);
+  strictEqual(database.neededPosition, first);
+  view.close();
+  strictEqual(database.neededPosition, Infinity);
+});
+
+Deno.test("Database: a checkpoint between the entries of a large transaction takes none of them away", () => {
+  const database = new Database(1, "main", PAGE, true, { index: 5, pageCount: 1 });
+  const parts = encodePages([1, 2].map((pageNumber) => ({ pageNumber, bytes: new Uint8Array(PAGE) })), {
+    wallMs: 0,
+    databaseId: 1,
+    pageSize: PAGE,
+    pageCount: 2,
+    entryBytesMax: 1,
+  });
+  const [first, last] = parts.map((part) => decodeEntryBody(part) as PagesBody);
+  strictEqual(database.append(5, first!, 500), undefined);
+  const delta = database.append(6, last!, 600);
+  deepStrictEqual([...delta!.pageNumbers], [1, 2]);
 });

@@ -1,4 +1,4 @@
-import { assert } from "../base/assert.ts";
+import { assert, mustHave } from "../base/assert.ts";
 import type { LogIndex, LogPosition, PageNumber } from "../base/ids.ts";
 
 /** What one entry changed: enough to add it to a page index anywhere, and to take it back. */
@@ -9,6 +9,8 @@ export interface PageDelta {
   readonly pageCount: number;
   readonly pageNumbers: Uint32Array;
   readonly positions: Float64Array;
+  /** CRC-32 of each page. */
+  readonly checksums?: Uint32Array;
 }
 
 /** A page index as flat arrays, to cross from the main thread to a worker. */
@@ -16,13 +18,24 @@ export interface PageIndexExport {
   readonly pageNumbers: Uint32Array;
   readonly indexes: Float64Array;
   readonly positions: Float64Array;
+  readonly checksums: Uint32Array;
   /** Alternating index and page count, ascending. */
   readonly sizes: Float64Array;
   readonly shrinks: Float64Array;
 }
 
-/** `locate`: the page has never been written since the database last shrank below it; it reads as zeros. */
+/** Where one version of a page lies, and the CRC-32 its bytes must have. */
+export interface PageVersion {
+  readonly position: LogPosition;
+  readonly checksum: number;
+}
+
+/** Position of a version that lies nowhere: the page has never been written since the database last shrank below it; it reads as zeros. */
 export const ZERO_PAGE = -1;
+const ZEROS: PageVersion = { position: ZERO_PAGE, checksum: 0 };
+
+/** Numbers of one version: index, position, checksum. */
+const VERSION_LENGTH = 3;
 
 /**
  * Where the versions of each page of one database lie in the log. A page that is not listed, or only with newer
@@ -30,7 +43,7 @@ export const ZERO_PAGE = -1;
  * follows by deltas.
  */
 export class PageIndex {
-  /** Page number to alternating (index, position), ascending by index. */
+  /** Page number to (index, position, checksum) of each version, one after the other, ascending by index. */
   readonly #versions = new Map<PageNumber, number[]>();
   /** Alternating (index, page count), ascending; never empty. */
   #sizes: number[];
@@ -51,9 +64,15 @@ export class PageIndex {
     const pages = new PageIndex();
     pages.#sizes = [...exported.sizes];
     pages.#shrinks = [...exported.shrinks];
-    exported.pageNumbers.forEach((pageNumber, i) =>
-      pages.#push(pageNumber, exported.indexes[i] ?? 0, exported.positions[i] ?? 0)
-    );
+    const { pageNumbers, indexes, positions, checksums } = exported;
+    for (let i = 0; i < pageNumbers.length; i++) {
+      pages.#push(
+        pageNumbers[i] as number,
+        indexes[i] as number,
+        positions[i] as number,
+        checksums[i] as number,
+      );
+    }
     return pages;
   }
 
@@ -67,9 +86,10 @@ export class PageIndex {
    * @param oldest no view below this index will be opened or is open: versions that only such views need go
    */
   add(delta: PageDelta, oldest: LogIndex): void {
+    const checksums = mustHave(delta.checksums, "checksums of the pages");
     for (let i = 0; i < delta.pageNumbers.length; i++) {
       const pageNumber = delta.pageNumbers[i] as number;
-      this.#push(pageNumber, delta.index, delta.positions[i] as number);
+      this.#push(pageNumber, delta.index, delta.positions[i] as number, checksums[i] as number);
       this.#prune(pageNumber, oldest);
     }
     const sizes = this.#sizes;
@@ -83,8 +103,8 @@ export class PageIndex {
   remove(delta: PageDelta): void {
     for (const pageNumber of delta.pageNumbers) {
       const versions = this.#versions.get(pageNumber);
-      if (versions === undefined || versions.at(-2) !== delta.index) continue;
-      versions.length -= 2;
+      if (versions === undefined || versions.at(-VERSION_LENGTH) !== delta.index) continue;
+      versions.length -= VERSION_LENGTH;
       this.#versionCount--;
       if (versions.length === 0) this.#versions.delete(pageNumber);
     }
@@ -97,12 +117,19 @@ export class PageIndex {
 
   /** Position of the newest version at or below `at`; undefined: the `.db` file has the page; or ZERO_PAGE. */
   locate(pageNumber: PageNumber, at: LogIndex): LogPosition | undefined {
+    return this.find(pageNumber, at)?.position;
+  }
+
+  /** The newest version at or below `at`; undefined: the `.db` file has the page. Its position may be ZERO_PAGE. */
+  find(pageNumber: PageNumber, at: LogIndex): PageVersion | undefined {
     const versions = this.#versions.get(pageNumber) ?? [];
-    for (let i = versions.length - 2; i >= 0; i -= 2) {
+    for (let i = versions.length - VERSION_LENGTH; i >= 0; i -= VERSION_LENGTH) {
       const index = versions[i] as number;
-      if (index <= at) return this.#shrankBelow(pageNumber, index, at) ? ZERO_PAGE : versions[i + 1];
+      if (index > at) continue;
+      if (this.#shrankBelow(pageNumber, index, at)) return ZEROS;
+      return { position: versions[i + 1] as number, checksum: versions[i + 2] as number };
     }
-    return this.#shrankBelow(pageNumber, 0, at) ? ZERO_PAGE : undefined;
+    return this.#shrankBelow(pageNumber, 0, at) ? ZEROS : undefined;
   }
 
   /** Smallest page count of the entries in (0, at]; pages of the `.db` file above it are void at `at`. */
@@ -123,17 +150,20 @@ export class PageIndex {
   }
 
   /** Newest version at or below `at` of every page inside the database at that index, ascending by page number. */
-  newestAt(at: LogIndex): { pageNumbers: Uint32Array; positions: Float64Array } {
+  newestAt(
+    at: LogIndex,
+  ): { pageNumbers: Uint32Array; positions: Float64Array; checksums: Uint32Array } {
     const pageCount = this.pageCountAt(at);
-    const found: [PageNumber, LogPosition][] = [];
+    const found: [PageNumber, PageVersion][] = [];
     for (const pageNumber of this.#versions.keys()) {
-      const position = pageNumber <= pageCount ? this.locate(pageNumber, at) : undefined;
-      if (position !== undefined && position !== ZERO_PAGE) found.push([pageNumber, position]);
+      const version = pageNumber <= pageCount ? this.find(pageNumber, at) : undefined;
+      if (version !== undefined && version !== ZEROS) found.push([pageNumber, version]);
     }
     found.sort((a, b) => a[0] - b[0]);
     return {
       pageNumbers: Uint32Array.from(found, ([pageNumber]) => pageNumber),
-      positions: Float64Array.from(found, ([, position]) => position),
+      positions: Float64Array.from(found, ([, version]) => version.position),
+      checksums: Uint32Array.from(found, ([, version]) => version.checksum),
     };
   }
 
@@ -142,9 +172,9 @@ export class PageIndex {
     while (this.#shrinks.length > 0 && (this.#shrinks[0] as number) <= index) this.#shrinks.splice(0, 2);
     for (const [pageNumber, versions] of this.#versions) {
       let count = 0;
-      while (count < versions.length && (versions[count] as number) <= index) count += 2;
+      while (count < versions.length && (versions[count] as number) <= index) count += VERSION_LENGTH;
       if (count === 0) continue;
-      this.#versionCount -= count / 2;
+      this.#versionCount -= count / VERSION_LENGTH;
       if (count === versions.length) this.#versions.delete(pageNumber);
       else versions.splice(0, count);
     }
@@ -155,12 +185,14 @@ export class PageIndex {
     const pageNumbers = new Uint32Array(this.#versionCount);
     const indexes = new Float64Array(this.#versionCount);
     const positions = new Float64Array(this.#versionCount);
+    const checksums = new Uint32Array(this.#versionCount);
     let count = 0;
     for (const [pageNumber, versions] of this.#versions) {
-      for (let i = 0; i < versions.length && (versions[i] as number) <= through; i += 2) {
+      for (let i = 0; i < versions.length && (versions[i] as number) <= through; i += VERSION_LENGTH) {
         pageNumbers[count] = pageNumber;
         indexes[count] = versions[i] as number;
         positions[count] = versions[i + 1] as number;
+        checksums[count] = versions[i + 2] as number;
         count++;
       }
     }
@@ -168,6 +200,7 @@ export class PageIndex {
       pageNumbers: pageNumbers.subarray(0, count),
       indexes: indexes.subarray(0, count),
       positions: positions.subarray(0, count),
+      checksums: checksums.subarray(0, count),
       sizes: pairsThrough(this.#sizes, through),
       shrinks: pairsThrough(this.#shrinks, through),
     };
@@ -182,26 +215,28 @@ export class PageIndex {
     return false;
   }
 
-  #push(pageNumber: PageNumber, index: LogIndex, position: LogPosition): void {
+  #push(pageNumber: PageNumber, index: LogIndex, position: LogPosition, checksum: number): void {
     const versions = this.#versions.get(pageNumber);
     this.#versionCount++;
     if (versions === undefined) {
-      this.#versions.set(pageNumber, [index, position]);
+      this.#versions.set(pageNumber, [index, position, checksum]);
       return;
     }
-    const newest = versions.at(-2) as number;
+    const newest = versions.at(-VERSION_LENGTH) as number;
     assert(newest < index, () => `Page ${pageNumber} has a version at ${newest}, cannot add one at ${index}`);
-    versions.push(index, position);
+    versions.push(index, position, checksum);
   }
 
   /** Keeps the newest version at or below `oldest` and all above. */
   #prune(pageNumber: PageNumber, oldest: LogIndex): void {
     const versions = this.#versions.get(pageNumber) as number[];
     let count = 0;
-    while (count + 2 < versions.length && (versions[count + 2] as number) <= oldest) count += 2;
+    while (
+      count + VERSION_LENGTH < versions.length && (versions[count + VERSION_LENGTH] as number) <= oldest
+    ) count += VERSION_LENGTH;
     if (count === 0) return;
     versions.splice(0, count);
-    this.#versionCount -= count / 2;
+    this.#versionCount -= count / VERSION_LENGTH;
   }
 }
 

@@ -2,12 +2,18 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { type PageDelta, PageIndex, ZERO_PAGE } from "./page_index.ts";
 
+/** Any number that tells the versions apart. */
+function checksumOf(position: number): number {
+  return 0xffff_ffff - position;
+}
+
 function delta(index: number, pageCount: number, pages: Record<number, number>): PageDelta {
   return {
     index,
     pageCount,
     pageNumbers: Uint32Array.from(Object.keys(pages), Number),
     positions: Float64Array.from(Object.values(pages)),
+    checksums: Uint32Array.from(Object.values(pages), checksumOf),
   };
 }
 
@@ -44,7 +50,11 @@ Deno.test("PageIndex: a page beyond a shrink reads as zeros until it is written 
   deepStrictEqual([8, 9, 7, 3].map((page) => pages.locate(page, 4)), [ZERO_PAGE, 91, ZERO_PAGE, undefined]);
   strictEqual(pages.locate(8, 2), 80);
   strictEqual(pages.smallestPageCount(4), 4);
-  deepStrictEqual([...pages.newestAt(4).pageNumbers], [1, 9]);
+  deepStrictEqual(pages.newestAt(4), {
+    pageNumbers: Uint32Array.of(1, 9),
+    positions: Float64Array.of(11, 91),
+    checksums: Uint32Array.of(checksumOf(11), checksumOf(91)),
+  });
 });
 
 Deno.test("PageIndex.dropThrough() leaves the checkpointed versions to the file", () => {
@@ -121,7 +131,10 @@ Deno.test("PageIndex agrees with a slow model over random entries, truncations a
         for (let at = 0; at <= index; at++) {
           const size = pages.pageCountAt(at);
           for (let page = 1; page <= size; page++) {
-            strictEqual(pages.locate(page, at), model.locate(page, at));
+            const position = model.locate(page, at);
+            strictEqual(pages.locate(page, at), position);
+            if (position === undefined || position === ZERO_PAGE) continue;
+            strictEqual(pages.find(page, at)?.checksum, checksumOf(position));
           }
         }
       }

@@ -1,19 +1,16 @@
 import { assert } from "../base/assert.ts";
 import type { DatabaseId, LogIndex, LogPosition } from "../base/ids.ts";
-import { type CheckpointState, Database } from "./database.ts";
+import type { Catalog } from "./catalog.ts";
+import { type CheckpointState, Database, type RetainedHistory } from "./database.ts";
 import { decodeEntryBody } from "./entry_body.ts";
+import { HistoryTimes } from "./history_times.ts";
 import type { PageDelta } from "./page_index.ts";
-
-/** A view: one database at one index, its page versions kept until `close`. */
-export interface View {
-  readonly database: Database;
-  readonly index: LogIndex;
-  close(): void;
-}
 
 /** What is known of a `.db` file on disk when the node starts. */
 export interface StoredCheckpoint extends CheckpointState {
   readonly databaseId: DatabaseId;
+  readonly name: string;
+  readonly pageSize: number;
 }
 
 /** The log entry as the store needs it; `body` is empty for entries that are not of the state machine. */
@@ -36,15 +33,98 @@ export interface AppendedTransaction {
 export class PageStore {
   readonly #databases = new Map<DatabaseId, Database>();
   readonly #byName = new Map<string, Database[]>();
-  readonly #checkpoints: ReadonlyMap<DatabaseId, CheckpointState>;
+  #checkpoints: ReadonlyMap<DatabaseId, CheckpointState> = new Map();
   /** Databases with entries that are not published. */
   readonly #dirty = new Set<Database>();
   /** Published as gone: their files may be removed when the last view is closed. */
   readonly #gone = new Set<Database>();
+  /** Databases with page versions in the log that are not in their `.db` file. */
+  readonly #uncheckpointed = new Set<Database>();
+  readonly #history: RetainedHistory = { from: Infinity, viewed: new Set() };
+  /** Up to here creations, drops and activations are known from a catalog. */
+  #catalogIndex: LogIndex = 0;
   #published: LogIndex = 0;
+  /** When what was published. */
+  readonly times = new HistoryTimes();
 
-  constructor(checkpoints: readonly StoredCheckpoint[] = []) {
+  /** @param catalog the databases at its index; the entries up to there say nothing new about which there are */
+  constructor(checkpoints: readonly StoredCheckpoint[] = [], catalog?: Catalog) {
+    this.#load(checkpoints, catalog);
+  }
+
+  #load(checkpoints: readonly StoredCheckpoint[], catalog: Catalog | undefined): void {
     this.#checkpoints = new Map(checkpoints.map((checkpoint) => [checkpoint.databaseId, checkpoint]));
+    this.#catalogIndex = catalog?.index ?? 0;
+    for (const { id, name, pageSize, visibleFrom } of catalog?.databases ?? []) {
+      const checkpoint = this.#checkpoints.get(id);
+      const database = new Database(id, name, pageSize, false, checkpoint, this.#history);
+      database.visibleFrom = visibleFrom;
+      this.#add(database);
+    }
+  }
+
+  /**
+   * Everything is replaced by what a snapshot at the catalog's index holds; its files are in place. Views of the state
+   * before are expired.
+   */
+  install(checkpoints: readonly StoredCheckpoint[], catalog: Catalog): void {
+    for (const database of this.#databases.values()) database.expireBefore(Infinity);
+    for (const set of [this.#databases, this.#byName, this.#dirty, this.#gone, this.#uncheckpointed]) {
+      set.clear();
+    }
+    this.times.clear();
+    this.#load(checkpoints, catalog);
+    this.publish(catalog.index);
+  }
+
+  /** The databases that exist at the published index, staged ones included. */
+  catalog(): Catalog {
+    const index = this.#published;
+    const existing = [...this.#databases.values()].filter((database) =>
+      database.id <= index && (database.droppedAt === undefined || database.droppedAt > index)
+    );
+    const databases = existing.map(({ id, name, pageSize, visibleFrom }) => ({
+      id,
+      name,
+      pageSize,
+      visibleFrom: visibleFrom !== undefined && visibleFrom <= index ? visibleFrom : undefined,
+    }));
+    return { index, databases };
+  }
+
+  /** From which index on the past stays readable although no view is open there; Infinity for none. */
+  retainFrom(index: LogIndex): void {
+    this.#history.from = index;
+    this.times.forgetBefore(Math.min(index, this.#published));
+  }
+
+  /** Databases with page versions in the log that are not in their `.db` file, in no order. */
+  get uncheckpointed(): ReadonlySet<Database> {
+    return this.#uncheckpointed;
+  }
+
+  /** The log from here on has to stay for the databases and their open views (promise 3); Infinity: nothing has to. */
+  get neededPosition(): LogPosition {
+    let needed = Infinity;
+    for (const databases of [this.#uncheckpointed, this.#history.viewed]) {
+      for (const database of databases) needed = Math.min(needed, database.neededPosition);
+    }
+    return needed;
+  }
+
+  /** The first entry of a term: what an earlier leader left unfinished stays so. */
+  beginTerm(): void {
+    for (const database of this.#uncheckpointed) database.voidOpenTransaction();
+  }
+
+  get hasOpenTransaction(): boolean {
+    return [...this.#uncheckpointed].some((database) => database.hasOpenTransaction);
+  }
+
+  /** To be called when a checkpoint of the database is durable. */
+  checkpointed(database: Database, state: CheckpointState): void {
+    database.checkpointed(state);
+    if (database.oldestPosition === undefined) this.#uncheckpointed.delete(database);
   }
 
   get publishedIndex(): LogIndex {
@@ -54,12 +134,16 @@ export class PageStore {
   /** Follows one appended entry. Returns the transaction that it completes, if any. */
   append(entry: StoredEntry): AppendedTransaction | undefined {
     const body = decodeEntryBody(entry.body);
+    this.times.appended(entry.index, body.wallMs);
+    if (entry.index <= this.#catalogIndex && body.kind !== "pages") return undefined;
     switch (body.kind) {
       case "create": {
         const taken = !body.staged && this.findAtTip(body.name) !== undefined;
         if (taken) return undefined;
         const checkpoint = this.#checkpoints.get(entry.index);
-        this.#add(new Database(entry.index, body.name, body.pageSize, !body.staged, checkpoint));
+        this.#add(
+          new Database(entry.index, body.name, body.pageSize, !body.staged, checkpoint, this.#history),
+        );
         return undefined;
       }
       case "drop": {
@@ -90,6 +174,7 @@ export class PageStore {
         if (database === undefined) return undefined;
         this.#dirty.add(database);
         const delta = database.append(entry.index, body, entry.bodyPosition);
+        if (database.oldestPosition !== undefined) this.#uncheckpointed.add(database);
         return delta === undefined ? undefined : { database, delta };
       }
     }
@@ -98,6 +183,7 @@ export class PageStore {
   /** The log was cut: entries from `index` on are void. */
   dropFrom(index: LogIndex): void {
     assert(index > this.#published, () => `Cannot drop entry ${index}: published up to ${this.#published}`);
+    this.times.truncated(index);
     for (const database of [...this.#databases.values()]) {
       if (database.id >= index) this.#forget(database);
       else if (database.tip >= index) database.dropFrom(index);
@@ -111,6 +197,7 @@ export class PageStore {
       () => `Published index went back from ${this.#published} to ${commitIndex}`,
     );
     this.#published = commitIndex;
+    this.times.published(commitIndex);
     for (const database of this.#dirty) {
       database.publish(commitIndex);
       if (database.droppedAt !== undefined && database.droppedAt <= commitIndex) this.#gone.add(database);
@@ -156,28 +243,19 @@ export class PageStore {
     );
   }
 
-  openView(database: Database): View {
-    const index = database.pin();
-    let open = true;
-    return {
-      database,
-      index,
-      close: () => {
-        assert(open, `View of ${database.name} closed twice`);
-        open = false;
-        database.unpin(index);
-      },
-    };
-  }
-
   /** Dropped databases without open views; they are forgotten with this call and their files can go. */
   takeGone(): Database[] {
-    const taken = [...this.#gone].filter((database) => database.pinCount === 0);
+    const taken = [...this.#gone].filter((database) => database.viewCount === 0);
     for (const database of taken) {
       this.#gone.delete(database);
       this.#forget(database);
     }
     return taken;
+  }
+
+  /** Dropped databases whose files stay until the last view is closed. */
+  get gone(): ReadonlySet<Database> {
+    return this.#gone;
   }
 
   /** A dropped database of that name still has its file. */
@@ -196,6 +274,7 @@ export class PageStore {
   #forget(database: Database): void {
     this.#databases.delete(database.id);
     this.#dirty.delete(database);
+    this.#uncheckpointed.delete(database);
     const named = (this.#byName.get(database.name) ?? []).filter((other) => other !== database);
     if (named.length === 0) this.#byName.delete(database.name);
     else this.#byName.set(database.name, named);

@@ -57,7 +57,7 @@ Deno.test("PageStore: a view keeps its index while the database moves on (promis
   bench.store.publish(first);
   const database = bench.store.find("a");
   ok(database);
-  const view = bench.store.openView(database);
+  const view = database.openView();
   for (let i = 0; i < 5; i++) bench.store.publish(bench.pages(id, [1], 1));
   strictEqual(database.oldestView, first);
   ok(database.pages.locate(1, view.index) !== database.pages.locate(1, bench.index));
@@ -135,7 +135,7 @@ Deno.test("PageStore: a dropped database stays until its last view is closed", (
   bench.store.publish(bench.pages(id, [1], 1));
   const database = bench.store.find("a");
   ok(database);
-  const view = bench.store.openView(database);
+  const view = database.openView();
   bench.store.publish(bench.append(encodeDrop({ databaseId: id, wallMs: 0 })));
   strictEqual(bench.store.find("a"), undefined);
   deepStrictEqual(bench.store.takeGone(), []);
@@ -146,7 +146,7 @@ Deno.test("PageStore: a dropped database stays until its last view is closed", (
 });
 
 Deno.test("PageStore: entries at or below a checkpoint are in the file and are not indexed again", () => {
-  const store = new PageStore([{ databaseId: 1, index: 3, pageCount: 2 }]);
+  const store = new PageStore([{ databaseId: 1, name: "main", pageSize: 512, index: 3, pageCount: 2 }]);
   const bench = new Bench(store);
   const id = bench.create("a");
   bench.pages(id, [1], 1);

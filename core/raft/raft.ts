@@ -185,6 +185,14 @@ export class Raft {
     this.#state.leading?.snapshotReported(id, isInstalled);
   }
 
+  /**
+   * The encoded membership of the newest committed change. It may stand for any earlier index behind which the log is
+   * cut: a log that goes on from there holds the changes since, and says before each what it replaced.
+   */
+  committedMembership(): Uint8Array {
+    return this.#state.snapshotMetadata().membership;
+  }
+
   /** The driver has installed the snapshot that an output asked for. */
   snapshotInstalled(snapshot: SnapshotMetadata): void {
     onSnapshotInstalled(this.#state, snapshot);

@@ -2,6 +2,8 @@
 import type { ErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds } from "../base/ids.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
+import type { SumsOfCopy } from "../pages/checkpoint_file.ts";
+import type { PageDamage } from "../pages/page_damage.ts";
 import type { PageDelta, PageIndexExport } from "../pages/page_index.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
 
@@ -13,6 +15,8 @@ export interface DatabaseBase {
   readonly file: string | undefined;
   /** Pages in that file; what lies beyond is not read. */
   readonly filePageCount: number;
+  /** A file of page checksums lies beside it; without it the `.db` file is read unchecked. */
+  readonly hasSums?: boolean;
   readonly pages: PageIndexExport;
 }
 
@@ -65,6 +69,8 @@ export interface WriteMessage {
   readonly requests: readonly WriteRequestData[];
   /** Opens a new session at the tip; an older one of this database is given up first. */
   readonly base?: DatabaseBase;
+  /** The same for a session that is open: it looks there from now on, since what it knew of is in the `.db` file now. */
+  readonly rebase?: DatabaseBase;
   /** Places of the pages of earlier batches of this session, and the newest such batch. */
   readonly located: readonly PageDelta[];
   readonly locatedBatch: number;
@@ -87,8 +93,11 @@ export interface CheckpointMessage {
   readonly pageCount: number;
   /** The file is cut to this many pages first: what lay beyond is void. */
   readonly keepPageCount: number;
+  /** Ascending. */
   readonly pageNumbers: Uint32Array;
   readonly positions: Float64Array;
+  /** Absent: pages are not checked and no checksums are written. */
+  readonly sums?: SumsOfCopy;
   readonly segments?: readonly SegmentInfo[];
 }
 
@@ -143,6 +152,13 @@ export interface JobDone {
   readonly outcome: Outcome<{ readonly pageSize: number; readonly pageCount: number }>;
 }
 
+/** A page was read, by a query, a write or a checkpoint, and is not what was written. What read it fails with `data_damaged`. */
+export interface PageDamaged {
+  readonly kind: "page_damaged";
+  readonly databaseId: DatabaseId;
+  readonly damage: PageDamage;
+}
+
 export interface WorkerReady {
   readonly kind: "ready";
 }
@@ -153,7 +169,13 @@ export interface WorkerFatal {
   readonly message: string;
 }
 
-export type MessageFromWorker = ReadResults | WriteResults | JobDone | WorkerReady | WorkerFatal;
+export type MessageFromWorker =
+  | ReadResults
+  | WriteResults
+  | JobDone
+  | PageDamaged
+  | WorkerReady
+  | WorkerFatal;
 
 /**
  * Shared with each worker: slot 0 holds the id of the job that must stop, slot 1 that of the job that runs

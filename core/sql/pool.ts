@@ -5,7 +5,7 @@ import { LIMITS } from "../base/limits.ts";
 import type { Clock, EventSink } from "../base/ports.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import type { Database } from "../pages/database.ts";
-import type { View } from "../pages/page_store.ts";
+import type { View } from "../pages/database.ts";
 import type {
   CheckFileMessage,
   CheckpointMessage,
@@ -13,6 +13,7 @@ import type {
   DatabaseUpdate,
   MessageFromWorker,
   MessageToWorker,
+  PageDamaged,
   ReadJob,
   ReadResults,
   WriteMessage,
@@ -34,6 +35,8 @@ export interface PoolOptions {
   readonly onWriteResults: (results: WriteResults) => void;
   /** The writer worker died: its sessions and batches are lost, nothing of them was delivered. */
   readonly onWriterLost: (running: DatabaseId | undefined) => void;
+  /** A worker read a page that is not what was written; it may say so several times. What read it has failed. */
+  readonly onPageDamaged?: (report: PageDamaged) => void;
   readonly onFatal: (message: string) => void;
 }
 
@@ -159,6 +162,14 @@ export class SqlPool {
     }
   }
 
+  /** All databases are replaced: nothing that workers know of them holds any more. */
+  forgetDatabases(): void {
+    for (const slot of this.#readers) {
+      for (const databaseId of slot.cursors.keys()) this.#post(slot, { kind: "close", databaseId });
+      slot.cursors.clear();
+    }
+  }
+
   /** Runs a checkpoint on a reader worker. */
   checkpoint(message: Omit<CheckpointMessage, "kind" | "jobId" | "segments">): Promise<void> {
     return this.#job({ kind: "checkpoint", ...message }).then(() => undefined);
@@ -263,7 +274,7 @@ export class SqlPool {
       slot.cursors.delete(oldest as DatabaseId);
       this.#post(slot, { kind: "close", databaseId: oldest as DatabaseId });
     }
-    const oldestView = database.oldestView;
+    const oldestView = database.releaseHistory();
     if (deltas !== undefined) return { databaseId: database.id, deltas, oldestView };
     const base = this.viewBase(database);
     return { databaseId: database.id, base, deltas: [], oldestView };
@@ -275,6 +286,7 @@ export class SqlPool {
       pageSize: database.pageSize,
       file: database.checkpoint.index > 0 ? this.#options.fileOf(database) : undefined,
       filePageCount: database.checkpoint.pageCount,
+      hasSums: database.checkpoint.hasSums === true,
       pages: database.pages.export(through),
     };
   }
@@ -329,6 +341,9 @@ export class SqlPool {
         this.#dispatch();
         return;
       }
+      case "page_damaged":
+        this.#options.onPageDamaged?.(message);
+        return;
       case "fatal":
         this.#options.onFatal(message.message);
     }

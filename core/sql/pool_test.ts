@@ -1,7 +1,8 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { encodeCreate, encodePages } from "../pages/entry_body.ts";
-import { PageStore, type View } from "../pages/page_store.ts";
+import type { View } from "../pages/database.ts";
+import { PageStore } from "../pages/page_store.ts";
 import type { MessageFromWorker, MessageToWorker, ReadMessage, WriteRequestData } from "./messages.ts";
 import { SqlPool } from "./pool.ts";
 
@@ -98,7 +99,7 @@ class Bench {
   }
 
   view(): View {
-    return this.store.openView(this.store.find("main")!);
+    return this.store.find("main")!.openView();
   }
 
   async read(sql: string, options: { signal?: AbortSignal; deadlineMs?: number } = {}): Promise<string> {

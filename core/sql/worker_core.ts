@@ -1,4 +1,4 @@
-import { NodeError, toErrorRecord } from "../base/errors.ts";
+import { type ErrorCode, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, Random } from "../base/ports.ts";
@@ -6,10 +6,12 @@ import { SegmentReader } from "../log/segment_reader.ts";
 import { copyPages } from "../pages/checkpoint_file.ts";
 import { encodePages } from "../pages/entry_body.ts";
 import { LogPageSource } from "../pages/log_page_source.ts";
+import { type PageDamage, PageDamageError } from "../pages/page_damage.ts";
 import { checkDatabaseFile } from "./check_file.ts";
 import type {
   CheckFileMessage,
   CheckpointMessage,
+  DatabaseBase,
   DatabaseUpdate,
   JobDone,
   MessageFromWorker,
@@ -48,6 +50,9 @@ interface OpenWriter {
 
 /** Results gathered before they are sent: a query behind a slow one is not held back by more than this. */
 const RESULTS_HELD_MS = 2;
+
+/** A copy that ends so has harmed nothing and can be repeated. */
+const REPEATABLE_COPY_ERRORS: ReadonlySet<ErrorCode> = new Set(["data_damaged", "disk_full"]);
 
 /**
  * What a SQL worker does, apart from being a thread: follows the page indexes of its databases, runs queries at views
@@ -139,7 +144,7 @@ export class WorkerCore {
     let reader = this.#readers.get(update.databaseId);
     if (update.base !== undefined) {
       if (reader === undefined) {
-        const source = new LogPageSource(this.#options.disk, this.#segments, update.base);
+        const source = this.#newSource(update.base);
         reader = { source, session: undefined };
         this.#readers.set(update.databaseId, reader);
       } else {
@@ -154,6 +159,7 @@ export class WorkerCore {
     Atomics.store(this.#options.cancel, 1, jobId);
     try {
       const writer = await this.#writerFor(message);
+      if (message.rebase !== undefined) writer.source.rebase(message.rebase);
       for (const delta of message.located) writer.source.add(delta, delta.index);
       writer.session.pagesLocated(message.locatedBatch);
       const batch = this.#runBatch(writer, message);
@@ -200,14 +206,33 @@ export class WorkerCore {
   async #writerFor(message: WriteMessage): Promise<OpenWriter> {
     if (message.base !== undefined) {
       this.#closeWriter(message.databaseId);
-      const source = new LogPageSource(this.#options.disk, this.#segments, message.base);
-      const { pageSize } = message.base;
-      const session = await WriterSession.open({ ...this.#options, pageSize, source, cancel: this.#cancel });
-      this.#writers.set(message.databaseId, { source, session });
+      this.#writers.set(message.databaseId, await this.#openWriter(message.base));
     }
     const writer = this.#writers.get(message.databaseId);
     if (writer === undefined) throw new Error(`No writer session of database ${message.databaseId} is open`);
     return writer;
+  }
+
+  async #openWriter(base: DatabaseBase): Promise<OpenWriter> {
+    const source = this.#newSource(base);
+    const { pageSize } = base;
+    try {
+      const session = await WriterSession.open({ ...this.#options, pageSize, source, cancel: this.#cancel });
+      return { source, session };
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
+  #newSource(base: DatabaseBase): LogPageSource {
+    const { disk } = this.#options;
+    const onDamage = (damage: PageDamage) => this.#reportDamage(base.databaseId, damage);
+    return new LogPageSource(disk, this.#segments, base, onDamage);
+  }
+
+  #reportDamage(databaseId: DatabaseId, damage: PageDamage): void {
+    this.#post({ kind: "page_damaged", databaseId, damage });
   }
 
   #close(databaseId: DatabaseId): void {
@@ -241,6 +266,14 @@ export class WorkerCore {
       const { jobId, pageSize, pageCount } = message;
       this.#post({ kind: "job_done", jobId, outcome: { ok: true, value: { pageSize, pageCount } } });
     } catch (error) {
+      if (error instanceof PageDamageError && message.sums !== undefined) {
+        this.#reportDamage(message.sums.databaseId, error.damage);
+      }
+      if (error instanceof NodeError && REPEATABLE_COPY_ERRORS.has(error.code)) {
+        const outcome = { ok: false, error: toErrorRecord(error) } as const;
+        this.#post({ kind: "job_done", jobId: message.jobId, outcome });
+        return;
+      }
       // A failed write or fsync of the .db file: what is in it is not known any more (promise 1).
       this.#post({
         kind: "fatal",

@@ -1,7 +1,7 @@
 /** The whole path of pages, from a statement into the log, to views, to the `.db` file and back, over a simulated disk. */
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { View } from "../pages/page_store.ts";
+import type { View } from "../pages/database.ts";
 import { SeededRandom } from "../../tests/support/seeded_random.ts";
 import { SimDisk } from "../../tests/support/sim_disk.ts";
 import { ManualClock } from "../../tests/support/manual_clock.ts";

@@ -25,7 +25,7 @@ export const QueryAnswer = z.strictObject({
   types: Types,
   rows: z.array(Row),
   index: Index,
-  level: z.enum(["linearizable", "index", "stale"]),
+  level: z.enum(["linearizable", "index", "stale", "as_of"]),
   age_ms: z.number(),
   time_ms: z.number(),
 });
@@ -56,6 +56,7 @@ export const Database = z.strictObject({
 export const DatabaseList = z.strictObject({ databases: z.array(Database) });
 export const CreateDatabaseAnswer = z.strictObject({ name: z.string(), index: Index });
 export const DropDatabaseAnswer = z.strictObject({ index: Index });
+export const CheckpointAnswer = z.strictObject({ checkpoint_index: Index, complete: z.boolean() });
 export const RestoreAnswer = z.strictObject({ index: Index, pages: Count, page_size: Count });
 
 export const Member = z.strictObject({
@@ -110,6 +111,7 @@ export const ANSWER_SCHEMAS = {
   DatabaseList,
   CreateDatabaseAnswer,
   DropDatabaseAnswer,
+  CheckpointAnswer,
   RestoreAnswer,
   Member,
   Cluster,

@@ -4,7 +4,8 @@
  */
 import type { ParameterJson, ValueJson } from "./json_values.ts";
 
-export type ReadLevelName = "linearizable" | "index" | "stale";
+export type ReadLevelName = "linearizable" | "index" | "stale" | "as_of";
+export type CheckpointModeName = "passive" | "full";
 export type RowShapeName = "arrays" | "objects";
 
 /** By position, or by name with or without the prefix `:`, `@`, `$`. */
@@ -17,12 +18,17 @@ export interface StatementBody {
 
 /** `POST /v1/databases/{database}/query` */
 export interface QueryBody extends StatementBody {
-  /** Default `linearizable`. */
+  /** Default `linearizable`, or `as_of` when that field is there. */
   level?: ReadLevelName | undefined;
   /** Level `index`, required there: serve at this index or later. */
   index?: number | undefined;
   /** Level `stale`: refuse when a leader was last heard longer ago. */
   max_age_ms?: number | undefined;
+  /**
+   * Level `as_of`, required there: show the database as it was at this log index, or at this time (ISO 8601 with its zone),
+   * which means the last change made until then.
+   */
+  as_of?: number | string | undefined;
   /** Default `arrays`. */
   rows?: RowShapeName | undefined;
   /** For waiting and running together. */
@@ -71,7 +77,7 @@ export interface QueryAnswerBody {
   /** Declared type of each column, null for expressions. */
   types: (string | null)[];
   rows: RowJson[];
-  /** The log index the rows were read at. */
+  /** The log index the rows were read at; at level `as_of` the moment shown. */
   index: number;
   level: ReadLevelName;
   /** How long ago the answering node heard a leader; 0 on the leader. */
@@ -127,6 +133,13 @@ export interface CreateDatabaseAnswerBody {
 
 export interface DropDatabaseAnswerBody {
   index: number;
+}
+
+export interface CheckpointAnswerBody {
+  /** Everything up to here is in the `.db` file of the node that answered. */
+  checkpoint_index: number;
+  /** Nothing that was published when the call came is left out. */
+  complete: boolean;
 }
 
 export interface RestoreAnswerBody {

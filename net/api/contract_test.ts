@@ -27,6 +27,8 @@ const checks: readonly [
   Same<contract.DatabaseListBody, Output<typeof answers.DatabaseList>>,
   Same<contract.CreateDatabaseAnswerBody, Output<typeof answers.CreateDatabaseAnswer>>,
   Same<contract.DropDatabaseAnswerBody, Output<typeof answers.DropDatabaseAnswer>>,
+  Same<contract.CheckpointAnswerBody, Output<typeof answers.CheckpointAnswer>>,
+  Same<contract.CheckpointModeName, Output<typeof requests.CheckpointQuery>["mode"]>,
   Same<contract.RestoreAnswerBody, Output<typeof answers.RestoreAnswer>>,
   Same<contract.MemberBody, Output<typeof answers.Member>>,
   Same<contract.ClusterBody, Output<typeof answers.Cluster>>,
@@ -35,6 +37,8 @@ const checks: readonly [
   Same<ErrorBody["error"]["code"], Output<typeof answers.ErrorAnswer>["error"]["code"]>,
   Same<keyof ErrorBody["error"], keyof Output<typeof answers.ErrorAnswer>["error"]>,
 ] = [
+  true,
+  true,
   true,
   true,
   true,

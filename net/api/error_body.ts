@@ -25,6 +25,7 @@ export const HTTP_STATUS = {
   database_exists: 409,
   database_file_invalid: 422,
   view_expired: 410,
+  data_damaged: 503,
   not_leader: 503,
   no_leader: 503,
   no_quorum: 503,

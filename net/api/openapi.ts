@@ -3,7 +3,7 @@ import { ERROR_CODES, type ErrorCode } from "../../core/base/errors.ts";
 import { ANSWER_SCHEMAS } from "./answer_schemas.ts";
 import { HTTP_STATUS } from "./error_body.ts";
 import { COMMON_ERRORS, type Route, ROUTES } from "./routes.ts";
-import { NUMBER_SCHEMA, REQUEST_SCHEMAS } from "./schemas.ts";
+import { NUMBER_SCHEMA, QUERY_SCHEMAS, REQUEST_SCHEMAS } from "./schemas.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -70,7 +70,12 @@ function parametersOf(route: Route): Json[] {
   if (route.path.includes("{member}")) {
     parameters.push({ name: "member", in: "path", required: true, schema: { type: "integer" } });
   }
-  if (route.timeoutQuery) parameters.push({ name: "timeout_ms", in: "query", schema: { type: "integer" } });
+  if (route.query !== undefined) {
+    const { properties } = z.toJSONSchema(QUERY_SCHEMAS[route.query], { io: "input" });
+    for (const [name, schema] of Object.entries(properties ?? {})) {
+      parameters.push({ name, in: "query", schema: schema as Json });
+    }
+  }
   if (route.idempotencyKey) {
     parameters.push({
       name: "Idempotency-Key",

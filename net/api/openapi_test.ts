@@ -3,6 +3,7 @@ import { ERROR_CODES } from "../../core/base/errors.ts";
 import { HTTP_STATUS } from "./error_body.ts";
 import { openApiDocument } from "./openapi.ts";
 import { COMMON_ERRORS, ROUTES } from "./routes.ts";
+import { QUERY_SCHEMAS } from "./schemas.ts";
 
 type Node = { readonly [key: string]: unknown };
 
@@ -42,6 +43,18 @@ Deno.test("every path variable is declared", () => {
       .filter((parameter: Node) => parameter.in === "path").map((parameter: Node) => `{${parameter.name}}`);
     assert.deepEqual(declared, route.path.match(/\{[a-z]+\}/g) ?? []);
   }
+});
+
+Deno.test("every option of a query string is declared with its values and default", () => {
+  for (const route of ROUTES) {
+    const declared = document.paths[route.path][route.method.toLowerCase()].parameters
+      .filter((parameter: Node) => parameter.in === "query").map((parameter: Node) => parameter.name);
+    const expected = route.query === undefined ? [] : Object.keys(QUERY_SCHEMAS[route.query].shape);
+    assert.deepEqual(declared, expected, route.id);
+  }
+  const { parameters } = document.paths["/v1/databases/{database}/checkpoint"].post;
+  const { schema } = parameters.find((parameter: Node) => parameter.name === "mode");
+  assert.deepEqual(schema, { type: "string", enum: ["passive", "full"], default: "passive" });
 });
 
 Deno.test("every error code is documented where it can occur, under its status", () => {

@@ -1,7 +1,7 @@
 /** Every call of API version 1. The router matches by this table, and the OpenAPI document is printed from it. */
 import type { ErrorCode } from "../../core/base/errors.ts";
 import type { ANSWER_SCHEMAS } from "./answer_schemas.ts";
-import type { REQUEST_SCHEMAS } from "./schemas.ts";
+import type { QUERY_SCHEMAS, REQUEST_SCHEMAS } from "./schemas.ts";
 
 export type RouteId =
   | "root"
@@ -15,6 +15,7 @@ export type RouteId =
   | "drop_database"
   | "restore"
   | "backup"
+  | "checkpoint"
   | "query"
   | "execute"
   | "batch"
@@ -36,8 +37,8 @@ export interface Route {
   /** `body` is JSON or msgpack, `file` a stream of bytes; else the call takes no body. */
   readonly takes?: "body" | "file";
   readonly request?: SchemaName<typeof REQUEST_SCHEMAS>;
-  /** `timeout_ms` in the query string: calls that wait and have no body. */
-  readonly timeoutQuery?: true;
+  /** Parameters of the query string, for calls that take options and have no JSON body. */
+  readonly query?: SchemaName<typeof QUERY_SCHEMAS>;
   readonly idempotencyKey?: true;
   readonly status: 200 | 201;
   /** Name of a schema, or the media type of an answer that is neither JSON nor msgpack. */
@@ -70,6 +71,7 @@ const STATEMENT: readonly ErrorCode[] = [
   "parameter_mismatch",
   "engine_failed",
   "database_not_found",
+  "data_damaged",
   "cancelled",
 ];
 const READ: readonly ErrorCode[] = [
@@ -174,7 +176,7 @@ export const ROUTES: readonly Route[] = [
     method: "DELETE",
     path: DATABASE,
     summary: "Drop a database",
-    timeoutQuery: true,
+    query: "TimeoutQuery",
     status: 200,
     answer: "DropDatabaseAnswer",
     errors: [...CHANGE, "database_not_found"],
@@ -185,7 +187,7 @@ export const ROUTES: readonly Route[] = [
     path: DATABASE,
     summary: "Replace or create a database from an SQLite file",
     takes: "file",
-    timeoutQuery: true,
+    query: "TimeoutQuery",
     status: 200,
     answer: "RestoreAnswer",
     errors: [...BODY, ...CHANGE, "database_file_invalid", "transaction_too_large"],
@@ -195,16 +197,26 @@ export const ROUTES: readonly Route[] = [
     method: "GET",
     path: `${DATABASE}/backup`,
     summary: "Stream a consistent SQLite file",
-    timeoutQuery: true,
+    query: "TimeoutQuery",
     status: 200,
     answer: "application/vnd.sqlite3",
     errors: [...LEADER, "database_not_found", "view_expired"],
   },
   {
+    id: "checkpoint",
+    method: "POST",
+    path: `${DATABASE}/checkpoint`,
+    summary: "Bring the .db file of the node that is asked up to date",
+    query: "CheckpointQuery",
+    status: 200,
+    answer: "CheckpointAnswer",
+    errors: [...LEADER, "database_not_found"],
+  },
+  {
     id: "query",
     method: "POST",
     path: `${DATABASE}/query`,
-    summary: "Read at a consistency level",
+    summary: "Read at a consistency level: linearizable unless `level` or `as_of` says otherwise",
     takes: "body",
     request: "QueryRequest",
     status: 200,
@@ -260,7 +272,7 @@ export const ROUTES: readonly Route[] = [
     method: "DELETE",
     path: "/v1/cluster/members/{member}",
     summary: "Remove a member",
-    timeoutQuery: true,
+    query: "TimeoutQuery",
     status: 200,
     answer: "MemberId",
     errors: [...CHANGE, "membership_change_refused", "member_not_found"],

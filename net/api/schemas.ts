@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { DATABASE_NAME_PATTERN, LIMITS } from "../../core/base/limits.ts";
+import type { AsOf, ReadLevel } from "../../core/node/service.ts";
 import type { SqlParameter } from "../../core/sql/values.ts";
 import { RealLiteral } from "./json_body.ts";
 import { decodeBase64, INT64_MAX, INT64_MIN, narrowInteger } from "./json_values.ts";
@@ -80,6 +81,16 @@ const Sql = z.string().min(1).max(LIMITS.statementBytesMax)
 const Index = z.int().min(0);
 const TimeoutMs = z.int().min(1).max(LIMITS.requestMsMax).default(LIMITS.requestMsDefault);
 const Rows = z.enum(["arrays", "objects"]).default("arrays");
+
+const MOMENT_HINT = 'must be a log index or a time with its zone, such as "2026-11-21T10:00:00Z"';
+
+/** A moment of the past, as it is written in a body. */
+const Moment = z.union([Index, z.iso.datetime({ offset: true, error: MOMENT_HINT })], { error: MOMENT_HINT });
+
+function toAsOf(moment: number | string): AsOf {
+  return typeof moment === "number" ? { index: moment } : { wallMs: Date.parse(moment) };
+}
+
 const DatabaseName = z.string().regex(DATABASE_NAME_PATTERN, {
   error: "must be 1 to 64 letters, digits, _ . or -, not starting with . or -",
 });
@@ -90,20 +101,34 @@ const Address = z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/@[\]]{1,253}):[0-9]
 export const StatementRequest = z.strictObject({ sql: Sql, params: Parameters.default([]) });
 
 export const QueryRequestBody = StatementRequest.extend({
-  level: z.enum(["linearizable", "index", "stale"]).default("linearizable"),
+  level: z.enum(["linearizable", "index", "stale", "as_of"]).optional(),
   index: Index.optional(),
   max_age_ms: z.int().min(0).optional(),
+  as_of: Moment.optional(),
   rows: Rows,
   timeout_ms: TimeoutMs,
 }).superRefine((body, context) => {
-  const refuse = (field: "index" | "max_age_ms", message: string) =>
+  const level = body.level ?? impliedLevel(body.as_of);
+  const refuse = (field: "index" | "max_age_ms" | "as_of", message: string) =>
     context.addIssue({ code: "custom", path: [field], message });
-  if (body.level === "index" && body.index === undefined) refuse("index", 'is required with level "index"');
-  if (body.level !== "index" && body.index !== undefined) refuse("index", 'must come with level "index"');
-  if (body.level !== "stale" && body.max_age_ms !== undefined) {
+  if (level === "index" && body.index === undefined) refuse("index", 'is required with level "index"');
+  if (level !== "index" && body.index !== undefined) refuse("index", 'must come with level "index"');
+  if (level !== "stale" && body.max_age_ms !== undefined) {
     refuse("max_age_ms", 'must come with level "stale"');
   }
-});
+  if (level === "as_of" && body.as_of === undefined) refuse("as_of", 'is required with level "as_of"');
+  if (level !== "as_of" && body.as_of !== undefined) {
+    refuse("as_of", 'must come with level "as_of" or without a level');
+  }
+}).transform(({ as_of: moment, level = impliedLevel(moment), ...rest }) => ({
+  ...rest,
+  level,
+  ...(moment === undefined ? {} : { asOf: toAsOf(moment) }),
+}));
+
+function impliedLevel(moment: number | string | undefined): ReadLevel {
+  return moment === undefined ? "linearizable" : "as_of";
+}
 
 export const ExecuteRequestBody = StatementRequest.extend({ rows: Rows, timeout_ms: TimeoutMs });
 
@@ -126,6 +151,10 @@ export const TransferRequestBody = z.strictObject({ to: z.int().min(1).optional(
 /** Path and query values, checked by the same rules as bodies. */
 export const DatabasePath = z.strictObject({ database: DatabaseName });
 export const TimeoutQuery = z.strictObject({ timeout_ms: TimeoutMs });
+export const CheckpointQuery = TimeoutQuery.extend({ mode: z.enum(["passive", "full"]).default("passive") });
+
+/** By the names routes use. */
+export const QUERY_SCHEMAS = { TimeoutQuery, CheckpointQuery } as const;
 
 export const REQUEST_SCHEMAS = {
   Parameter,

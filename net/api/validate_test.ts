@@ -46,6 +46,17 @@ const ADDRESS: readonly Json[] = [
   "h:123456",
 ];
 
+/** A time is exact: a day, a time without its zone or without seconds, and a day that is not in the calendar are none. */
+const TIMES_REFUSED: readonly Json[] = [
+  "2026-11-21",
+  "2026-11-21T10:00:00",
+  "2026-11-21T10:00Z",
+  "2026-11-21 10:00:00Z",
+  "2026-02-29T10:00:00Z",
+  "2026-11-21T10:00:00+24:00",
+  "Sat, 21 Nov 2026 10:00:00 GMT",
+];
+
 const CASES: { readonly [name: string]: RequestCase } = {
   query: {
     schema: REQUEST_SCHEMAS.QueryRequest,
@@ -57,6 +68,7 @@ const CASES: { readonly [name: string]: RequestCase } = {
       level: [null, 1, "strong", ""],
       max_age_ms: [null, "1", -1, 0.5],
       index: [null, "1", -1, 0.5, 1],
+      as_of: [null, -1, 0.5, true, "", "now", "1234", ...TIMES_REFUSED, 7, "2026-11-21T10:00:00Z"],
       rows: ROWS,
       timeout_ms: TIMEOUT,
     },
@@ -157,6 +169,36 @@ Deno.test("index and age belong to their levels", () => {
     refusal(query, { sql: "x", level: "index", index: 1, max_age_ms: 1 }).details.field,
     "max_age_ms",
   );
+});
+
+Deno.test("a moment of the past is an index or a time, and means its level", () => {
+  const query = REQUEST_SCHEMAS.QueryRequest;
+  const asOf = (body: object) => {
+    const { level, asOf } = validate(query, { sql: "x", ...body });
+    return [level, asOf];
+  };
+  const wallMs = Date.UTC(2026, 10, 21, 10);
+  assert.deepEqual(asOf({}), ["linearizable", undefined]);
+  assert.deepEqual(asOf({ as_of: 0 }), ["as_of", { index: 0 }]);
+  assert.deepEqual(asOf({ as_of: 7, level: "as_of" }), ["as_of", { index: 7 }]);
+  assert.deepEqual(asOf(parse(`{"as_of":1e3}`) as object), ["as_of", { index: 1000 }]);
+  assert.deepEqual(asOf({ as_of: "2026-11-21T10:00:00.000Z" }), ["as_of", { wallMs }]);
+  assert.deepEqual(asOf({ as_of: "2026-11-21T11:30:00.25+01:30" }), ["as_of", { wallMs: wallMs + 250 }]);
+});
+
+Deno.test("a moment of the past does not go with another level, its index or its age", () => {
+  const query = REQUEST_SCHEMAS.QueryRequest;
+  const field = (body: object) => refusal(query, { sql: "x", ...body }).details.field;
+  for (const level of ["linearizable", "stale"]) assert.equal(field({ as_of: 7, level }), "as_of");
+  assert.equal(field({ as_of: 7, level: "index", index: 7 }), "as_of");
+  assert.equal(field({ as_of: 7, index: 7 }), "index");
+  assert.equal(field({ as_of: 7, max_age_ms: 7 }), "max_age_ms");
+  assert.equal(
+    refusal(query, { sql: "x", level: "as_of" }).message,
+    'Missing field "as_of": it is required with level "as_of"',
+  );
+  assert.match(refusal(query, { sql: "x", as_of: "yesterday" }).message, /log index or a time with its zone/);
+  assert.match(refusal(query, parse(`{"sql":"x","as_of":9007199254740993}`)).message, /beyond 2\^53$/);
 });
 
 Deno.test("bounds on counts are kept", () => {

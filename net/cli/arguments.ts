@@ -4,7 +4,14 @@ import { type CommandName, COMMANDS, type CommandSpec } from "./command_specs.ts
 import { messageOf } from "./describe_error.ts";
 import { OptionReader } from "./option_reader.ts";
 import { environmentName, type OptionSpec, readOptionValue, resolveOptions } from "./option_spec.ts";
-import { type NodeTuning, readNodeTuning, readServeOptions, type ServeOptions } from "./serve_options.ts";
+import {
+  type NodeTuning,
+  readNodeTuning,
+  readServeOptions,
+  readStorageOptions,
+  type ServeOptions,
+  type StorageOptions,
+} from "./serve_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 export interface ClusterOptions {
@@ -47,6 +54,7 @@ export interface DemoOptions {
   readonly httpPort: number;
   readonly raftPort: number;
   readonly stay: boolean;
+  readonly storage: StorageOptions;
 }
 
 export type ParsedCommand =
@@ -224,6 +232,7 @@ function buildCommand(command: CommandName, args: readonly string[], reader: Opt
           httpPort: readPort(reader, "http-port", 3),
           raftPort: readPort(reader, "raft-port", 3),
           stay: reader.boolean("stay"),
+          storage: readStorageOptions(reader),
         },
       };
   }

@@ -46,7 +46,10 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     electionTimeoutMs: 1000,
     heartbeatMs: 100,
     readers: undefined,
+    retainMs: 0,
+    logBytesMax: 1_073_741_824,
     checkpointBytes: undefined,
+    checkpointAgeMs: 300_000,
     logLevel: "info",
     logFormat: "text",
   });
@@ -58,7 +61,7 @@ Deno.test("parseCommandLine() understands every flag of serve", () => {
     "serve",
     "serve --data d --http [::1]:0 --raft localhost:7000 --advertise-http a:1 --advertise-raft b:2 --join x:1 y:2 --join z:3,w:4 " +
       "--token t --cluster-secret s --create-databases false --election-timeout-ms 500 --heartbeat-ms 50 --readers 2 " +
-      "--checkpoint-bytes 2097152 --log-level debug --log-format json --exit-with-parent",
+      "--retain 24h --log-bytes 256MiB --checkpoint-age 30s --checkpoint-bytes 2097152 --log-level debug --log-format json --exit-with-parent",
   );
   assert.deepEqual(all.http, { host: "::1", port: 0 });
   assert.deepEqual(all.start, { kind: "join", addresses: ["x:1", "y:2", "z:3", "w:4"] });
@@ -69,6 +72,10 @@ Deno.test("parseCommandLine() understands every flag of serve", () => {
     2,
   ]);
   assert.deepEqual([all.token, all.clusterSecret], ["t", "s"]);
+  assert.deepEqual(
+    [all.retainMs, all.logBytesMax, all.checkpointAgeMs, all.checkpointBytes],
+    [86_400_000, 268_435_456, 30_000, 2_097_152],
+  );
   assert.deepEqual(options("serve", "serve --data d --bootstrap").start, { kind: "bootstrap" });
   refuses(/--bootstrap with --join/, "serve --data d --bootstrap --join a:1");
 });
@@ -184,6 +191,40 @@ Deno.test("parseCommandLine() checks values", () => {
   refuses(/need ports up to 65537/, "cluster --data d --http-port 65535");
 });
 
+Deno.test("parseCommandLine() takes durations and sizes with their units, from everywhere", () => {
+  const files = { "c.json": '{"retain":"7d","log-bytes":134217728}', "bare.json": '{"retain":24}' };
+  const found = options(
+    "cluster",
+    "cluster --data d --config c.json",
+    { WALRAFT_CHECKPOINT_AGE: "90m" },
+    files,
+  );
+  assert.deepEqual([found.tuning.retainMs, found.tuning.logBytesMax, found.tuning.checkpointAgeMs], [
+    604_800_000,
+    134_217_728,
+    5_400_000,
+  ]);
+  refuses(
+    /^Cannot use "24" for --retain: it must be a duration from 0 to 3650d with its unit \(ms, s, m, h, d\), such as 30s or 24h$/,
+    "serve --data d --retain 24",
+  );
+  refuses(
+    /Cannot use 24 for "retain" in the config file: it must be a duration/,
+    "serve --config bare.json",
+    {},
+    files,
+  );
+  refuses(
+    /"500ms" for --checkpoint-age: it must be a duration from 1s to 30d/,
+    "serve --data d --checkpoint-age 500ms",
+  );
+  refuses(
+    /^Cannot use "1GB" for --log-bytes: it must be a size from 16MiB to 1TiB, in bytes or with its unit \(KiB, MiB, GiB, TiB\), such as 256MiB$/,
+    "serve --data d --log-bytes 1GB",
+  );
+  refuses(/"15MiB" for WALRAFT_LOG_BYTES/, "serve --data d", { WALRAFT_LOG_BYTES: "15MiB" });
+});
+
 Deno.test("parseCommandLine() understands cluster, shell, status, load and demo", () => {
   const cluster = options("cluster", "cluster --data d --nodes 5 --http-port 5001 --restart --token t");
   assert.deepEqual(
@@ -215,7 +256,14 @@ Deno.test("parseCommandLine() understands cluster, shell, status, load and demo"
     httpPort: 4001,
     raftPort: 7001,
     stay: false,
+    storage: {
+      retainMs: 0,
+      logBytesMax: 1_073_741_824,
+      checkpointBytes: undefined,
+      checkpointAgeMs: 300_000,
+    },
   });
+  assert.equal(options("demo", "demo --retain 1h").storage.retainMs, 3_600_000);
 });
 
 Deno.test("parseCommandLine() prints help and version", () => {

@@ -1,4 +1,5 @@
 /** Which processes a development cluster consists of, and what each is started with. Pure. */
+import { formatDuration, formatSize } from "./amount.ts";
 import type { ClusterOptions } from "./arguments.ts";
 import type { NodeTuning } from "./serve_options.ts";
 
@@ -49,7 +50,10 @@ function tuningArgs(tuning: NodeTuning): string[] {
     ["election-timeout-ms", tuning.electionTimeoutMs],
     ["heartbeat-ms", tuning.heartbeatMs],
     ["readers", tuning.readers],
+    ["retain", formatDuration(tuning.retainMs)],
+    ["log-bytes", formatSize(tuning.logBytesMax)],
     ["checkpoint-bytes", tuning.checkpointBytes],
+    ["checkpoint-age", formatDuration(tuning.checkpointAgeMs)],
     ["log-level", tuning.logLevel],
     ["log-format", tuning.logFormat],
   ];

@@ -13,7 +13,10 @@ const TUNING: NodeTuning = {
   electionTimeoutMs: 1_000,
   heartbeatMs: 100,
   readers: undefined,
+  retainMs: 0,
+  logBytesMax: 1024 * 1024 * 1024,
   checkpointBytes: undefined,
+  checkpointAgeMs: 300_000,
   logLevel: "info",
   logFormat: "text",
 };
@@ -38,7 +41,9 @@ function stages(nodes: readonly PlannedNode[], withData: readonly string[]): str
 
 Deno.test("planNodes() counts ports from the first and passes on every setting but secrets", () => {
   const nodes = planNodes(
-    options({ tuning: { ...TUNING, token: "hidden", readers: 2, createDatabases: false } }),
+    options({
+      tuning: { ...TUNING, token: "hidden", readers: 2, createDatabases: false, retainMs: 5_400_000 },
+    }),
   );
   assert.deepEqual(nodes.map((node) => [node.name, node.url, node.raftAddress, node.dataDirectory]), [
     ["node-1", "http://127.0.0.1:4001", "127.0.0.1:7001", "d/node-1"],
@@ -51,6 +56,7 @@ Deno.test("planNodes() counts ports from the first and passes on every setting b
     /^serve --data d\/node-1 --http 127\.0\.0\.1:4001 --raft 127\.0\.0\.1:7001 --exit-with-parent true /,
   );
   assert.match(args, /--create-databases false .*--readers 2/);
+  assert.match(args, /--retain 90m --log-bytes 1GiB --checkpoint-age 5m/);
   assert.doesNotMatch(args, /hidden|checkpoint-bytes/);
 });
 

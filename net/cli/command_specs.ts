@@ -37,6 +37,47 @@ const CLUSTER_SECRET: readonly OptionSpec[] = [
   { kind: "text", name: "cluster-secret-file", value: "FILE", help: "file that holds the secret" },
 ];
 
+/** How much of the log and of the past a node keeps. */
+const STORAGE: readonly OptionSpec[] = [
+  {
+    kind: "duration",
+    name: "retain",
+    value: "DURATION",
+    default: "0",
+    min: 0,
+    max: 3_650 * DAY_MS,
+    help: "how far back queries can read the past, such as 24h; 0 keeps only what the node itself needs",
+  },
+  {
+    kind: "size",
+    name: "log-bytes",
+    value: "SIZE",
+    default: "1GiB",
+    // Its files are a sixteenth of it; smaller ones than the 1 MiB that is written ahead would be mostly zeros.
+    min: 16 * MIB,
+    max: MIB * MIB,
+    help: "hard limit of the log on disk: beyond it history and slow members are given up",
+  },
+  {
+    kind: "integer",
+    name: "checkpoint-bytes",
+    value: "BYTES",
+    min: MIB,
+    max: MIB * MIB,
+    defaultText: "chosen by the node",
+    help: "log size after which pages are copied into the .db files",
+  },
+  {
+    kind: "duration",
+    name: "checkpoint-age",
+    value: "DURATION",
+    default: "5m",
+    min: 1_000,
+    max: 30 * DAY_MS,
+    help: "age of a change after which its pages are copied into the .db file",
+  },
+];
+
 /** What `serve` and `cluster` pass on to every node. */
 const NODE_TUNING: readonly OptionSpec[] = [
   ...TOKEN,
@@ -75,15 +116,7 @@ const NODE_TUNING: readonly OptionSpec[] = [
     defaultText: "by the number of cores",
     help: "worker threads for queries",
   },
-  {
-    kind: "integer",
-    name: "checkpoint-bytes",
-    value: "BYTES",
-    min: MIB,
-    max: 1024 * 1024 * MIB,
-    defaultText: "chosen by the node",
-    help: "log size after which pages are copied into the .db files",
-  },
+  ...STORAGE,
   {
     kind: "text",
     name: "log-level",
@@ -350,6 +383,7 @@ const DEMO: CommandSpec = {
       default: true,
       help: "keep the cluster running afterwards",
     },
+    ...STORAGE,
     CONFIG,
   ],
   notes: "Ctrl-C ends the demonstration and its nodes.",

@@ -1,6 +1,6 @@
 /** Commands of the shell that are not SQL. */
-import type { ReadLevel } from "../client/mod.ts";
-import type { OutputMode } from "./arguments.ts";
+import type { AsOf } from "../client/mod.ts";
+import type { OutputMode, ShellLevel } from "./arguments.ts";
 import type { ShellSession } from "./shell_session.ts";
 import { fetchStatus, formatDatabases, formatStatus } from "./status.ts";
 import { formatBytes, visible } from "./table_format.ts";
@@ -16,7 +16,7 @@ interface DotCommand {
 const OF_USERS = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'walraft\\_%' ESCAPE '\\'";
 
 const MODES: readonly OutputMode[] = ["table", "csv", "json", "line", "list"];
-const LEVELS: readonly ReadLevel[] = ["linearizable", "index", "stale"];
+const LEVELS: readonly ShellLevel[] = ["linearizable", "index", "stale"];
 
 /** Sets one of a few values, or shows the present one when none is given. */
 function choose<T extends string>(
@@ -106,6 +106,15 @@ const COMMANDS: ReadonlyMap<string, DotCommand> = new Map<string, DotCommand>([
         (level) => session.runner.level = level,
       ),
   }],
+  ["asof", {
+    usage: ".asof [INDEX|TIME|off]",
+    help: "show the past: a log index, or a time such as 2026-11-21T10:00:00Z",
+    run: (session, [given]) => {
+      const { runner, output } = session;
+      if (given === undefined) output.stdout(`asof ${runner.asOf ?? "off"}\n`);
+      else runner.showMoment(given === "off" ? undefined : toMoment(given));
+    },
+  }],
   ["status", {
     usage: ".status",
     help: "members of the cluster and databases",
@@ -121,6 +130,11 @@ const COMMANDS: ReadonlyMap<string, DotCommand> = new Map<string, DotCommand>([
       const file = await Deno.open(required(args, ".read FILE"));
       await session.nestedScript(file.readable.pipeThrough(new TextDecoderStream()), signal);
     },
+  }],
+  ["checkpoint", {
+    usage: ".checkpoint [full]",
+    help: "bring the .db file of the leader up to date; full gives up the history before it",
+    run: checkpoint,
   }],
   ["backup", { usage: ".backup FILE", help: "save the database as a SQLite file", run: backup }],
   ["help", { usage: ".help", help: "this list", run: (session) => session.output.stdout(helpText()) }],
@@ -166,6 +180,14 @@ export function splitArguments(line: string): string[] {
   );
 }
 
+function toMoment(text: string): AsOf {
+  if (/^\d+$/.test(text)) return Number(text);
+  if (/^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw new Error(
+    `Cannot use "${text}" for .asof: give a log index, a time such as 2026-11-21T10:00:00Z, or off`,
+  );
+}
+
 function required(args: readonly string[], usage: string): string {
   const [first] = args;
   if (first === undefined || first === "") throw new Error(`Missing argument: ${usage}`);
@@ -177,12 +199,12 @@ async function showTables(
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, level } = session.runner;
+  const { database, view } = session.runner;
   const { rows } = await database.query<{ name: string }>(
     `SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND ${OF_USERS}
      AND name LIKE ? ORDER BY name`,
     [args[0] ?? "%"],
-    { level, signal },
+    { ...view, signal },
   );
   session.output.stdout(rows.map(({ name }) => `${visible(name)}\n`).join(""));
 }
@@ -192,15 +214,27 @@ async function showSchema(
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, level } = session.runner;
+  const { database, view } = session.runner;
   const [table] = args;
   const { rows } = await database.query<{ sql: string }>(
     `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OF_USERS}
      AND (?1 IS NULL OR tbl_name LIKE ?1) ORDER BY rowid`,
     [table ?? null],
-    { level, signal },
+    { ...view, signal },
   );
   session.output.stdout(rows.map(({ sql }) => `${sql};\n`).join(""));
+}
+
+async function checkpoint(
+  session: ShellSession,
+  [mode]: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (mode !== undefined && mode !== "full") throw new Error(`Unknown mode "${mode}": .checkpoint [full]`);
+  const { database } = session.runner;
+  const result = await database.checkpoint({ mode: mode ?? "passive", signal });
+  const rest = result.complete ? "all of it" : "the rest is still needed in the log";
+  session.output.stdout(`${database.name} is in its file up to index ${result.checkpointIndex}, ${rest}\n`);
 }
 
 /** Writes beside the file and renames, so that a broken download leaves what was there. */

@@ -54,6 +54,16 @@ export class OptionReader {
     return this.#value(name) as number;
   }
 
+  /** In milliseconds. */
+  duration(name: string): number {
+    return this.#value(name) as number;
+  }
+
+  /** In bytes. */
+  size(name: string): number {
+    return this.#value(name) as number;
+  }
+
   maybeInteger(name: string): number | undefined {
     return this.#value(name) as number | undefined;
   }

@@ -1,4 +1,5 @@
 /** Options as data, so that help, flags, environment variables and config file cannot disagree. */
+import { formatDuration, formatSize, parseDuration, parseSize } from "./amount.ts";
 import { UsageError } from "./usage_error.ts";
 
 interface BaseSpec {
@@ -23,6 +24,20 @@ export type OptionSpec =
   | BaseSpec & {
     readonly kind: "integer";
     readonly default?: number;
+    readonly min: number;
+    readonly max: number;
+  }
+  /** Written with a unit, such as `90m`; the value is in milliseconds, and so are the bounds. */
+  | BaseSpec & {
+    readonly kind: "duration";
+    readonly default: string;
+    readonly min: number;
+    readonly max: number;
+  }
+  /** Written in bytes or with a unit, such as `256MiB`; the value is in bytes, and so are the bounds. */
+  | BaseSpec & {
+    readonly kind: "size";
+    readonly default: string;
     readonly min: number;
     readonly max: number;
   };
@@ -69,6 +84,18 @@ export function readOptionValue(spec: OptionSpec, given: unknown, origin: string
       ) return value;
       return refuse(`a whole number from ${spec.min} to ${spec.max}`);
     }
+    case "duration": {
+      const value = parseDuration(written(given));
+      if (value !== undefined && value >= spec.min && value <= spec.max) return value;
+      const bounds = `from ${formatDuration(spec.min)} to ${formatDuration(spec.max)}`;
+      return refuse(`a duration ${bounds} with its unit (ms, s, m, h, d), such as 30s or 24h`);
+    }
+    case "size": {
+      const value = parseSize(written(given));
+      if (value !== undefined && value >= spec.min && value <= spec.max) return value;
+      const bounds = `from ${formatSize(spec.min)} to ${formatSize(spec.max)}`;
+      return refuse(`a size ${bounds}, in bytes or with its unit (KiB, MiB, GiB, TiB), such as 256MiB`);
+    }
     case "list": {
       const parts = typeof given === "string" ? given.split(",") : given;
       if (!Array.isArray(parts) || parts.some((part) => typeof part !== "string")) {
@@ -85,6 +112,11 @@ export function readOptionValue(spec: OptionSpec, given: unknown, origin: string
       }
       return given;
   }
+}
+
+/** The config file may hold a number where the command line has digits. */
+function written(given: unknown): string {
+  return typeof given === "string" || typeof given === "number" ? String(given) : "";
 }
 
 function describe(given: unknown): string {

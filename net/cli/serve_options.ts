@@ -9,8 +9,19 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** How much of the log and of the past every node keeps. */
+export interface StorageOptions {
+  /** How far back queries can read the past. */
+  readonly retainMs: number;
+  /** Hard limit of the log on disk. */
+  readonly logBytesMax: number;
+  /** Undefined: the node decides. */
+  readonly checkpointBytes: number | undefined;
+  readonly checkpointAgeMs: number;
+}
+
 /** What every node of a cluster has in common. */
-export interface NodeTuning {
+export interface NodeTuning extends StorageOptions {
   readonly token: string | undefined;
   readonly clusterSecret: string | undefined;
   readonly createDatabases: boolean;
@@ -18,7 +29,6 @@ export interface NodeTuning {
   readonly heartbeatMs: number;
   /** Undefined: the node decides. */
   readonly readers: number | undefined;
-  readonly checkpointBytes: number | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
 }
@@ -77,9 +87,18 @@ export function readNodeTuning(reader: OptionReader): NodeTuning {
     electionTimeoutMs,
     heartbeatMs,
     readers: reader.maybeInteger("readers"),
-    checkpointBytes: reader.maybeInteger("checkpoint-bytes"),
+    ...readStorageOptions(reader),
     logLevel: reader.text("log-level") as NodeTuning["logLevel"],
     logFormat: reader.text("log-format") as NodeTuning["logFormat"],
+  };
+}
+
+export function readStorageOptions(reader: OptionReader): StorageOptions {
+  return {
+    retainMs: reader.duration("retain"),
+    logBytesMax: reader.size("log-bytes"),
+    checkpointBytes: reader.maybeInteger("checkpoint-bytes"),
+    checkpointAgeMs: reader.duration("checkpoint-age"),
   };
 }
 

@@ -42,7 +42,8 @@ export class ShellSession {
 
   /** What the next line goes on with. */
   get prompt(): string {
-    const { name } = this.runner.database;
+    const { asOf, database } = this.runner;
+    const name = asOf === undefined ? database.name : `${database.name}@${asOf}`;
     const { open } = this.#splitter;
     if (open === "nothing") return this.runner.gathered === undefined ? `${name}> ` : `${name}*> `;
     const sign = { statement: "...", string: "'..", comment: "/*.", trigger: ";.." }[open];

@@ -4,7 +4,7 @@ import {
   capturedContext,
   type ContextOptions,
 } from "../../tests/support/captured_context.ts";
-import { silence } from "../../tests/support/scripted_node.ts";
+import { answer, silence } from "../../tests/support/scripted_node.ts";
 import { SqliteNode } from "../../tests/support/sqlite_node.ts";
 import { connect } from "../client/mod.ts";
 import type { ShellOptions } from "./arguments.ts";
@@ -178,11 +178,53 @@ Deno.test("dot commands show and set", async () => {
   }
 });
 
+Deno.test("the shell shows the past and does not write there", async () => {
+  await using node = new SqliteNode();
+  await shell(node, "CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+  const time = "2026-11-21T10:00:00+01:00";
+  const { code, out, err } = await shell(
+    node,
+    [".asof 12", ".tables", `.asof ${time}`, ".asof", "SELECT a FROM t;", ".asof off", ".asof", "SELECT 2;"]
+      .join("\n"),
+    { level: "stale" },
+  );
+  assert.deepEqual([code, out, err], [0, `t\nasof ${time}\na\n1\nasof off\n2\n2\n`, ""]);
+  const sent = node.seen("/v1/databases/main/query").map(({ json }) => [json?.level, json?.as_of]);
+  assert.deepEqual(sent, [["as_of", 12], ["as_of", time], ["stale", undefined]]);
+  const writes = ["DELETE FROM t;", "BEGIN;", "WITH n AS (SELECT 1) DELETE FROM t;"];
+  for (const write of writes) {
+    const refused = await shell(node, `.asof 12\n${write}`);
+    assert.deepEqual([refused.code, /Cannot write in the past/.test(refused.err)], [1, true], write);
+  }
+  assert.match((await shell(node, "BEGIN;\n.asof 12")).err, /Cannot change the moment in a transaction/);
+  assert.deepEqual(node.rows("main", "SELECT a FROM t"), [{ a: 1 }]);
+});
+
+Deno.test(".checkpoint says how far the file is", async () => {
+  await using node = new SqliteNode();
+  const serve = node.script;
+  node.script = (request, self) =>
+    request.path.includes("/checkpoint")
+      ? answer({ checkpoint_index: 9, complete: request.path.includes("mode=full") })
+      : serve(request, self);
+  const { out, err } = await shell(node, ".checkpoint\n.checkpoint full");
+  assert.equal(
+    out,
+    "main is in its file up to index 9, the rest is still needed in the log\n" +
+      "main is in its file up to index 9, all of it\n",
+    err,
+  );
+});
+
 Deno.test("dot commands explain what they do not understand", async () => {
   await using node = new SqliteNode();
   const errors: [string, RegExp][] = [
     [".nope", /Unknown command \.nope/],
     [".mode tabel", /"tabel" for \.mode: choose table, csv/],
+    [".asof yesterday", /"yesterday" for \.asof: give a log index, a time such as/],
+    [".asof 2026-11-21T10:00:00", /for \.asof: give/],
+    [".asof 2026-11-21T99:00:00Z", /for \.asof: give/],
+    [".checkpoint fast", /Unknown mode "fast": \.checkpoint \[full\]/],
     [".open", /Missing argument: \.open NAME/],
     [".tables a b", /Too many arguments/],
     [".read /nowhere/file", /No such file|not found/i],
@@ -205,6 +247,8 @@ Deno.test("dot commands explain what they do not understand", async () => {
       "read",
       "status",
       "level",
+      "asof",
+      "checkpoint",
       "timer",
       "backup",
       "help",
@@ -283,6 +327,7 @@ Deno.test("the interactive shell goes on after errors and says where a statement
     yield "BEGIN;";
     yield "DELETE FROM t;";
     yield "COMMIT;";
+    yield ".asof 12";
     yield ".quit";
     yield "SELECT 'never';";
   });
@@ -298,6 +343,7 @@ Deno.test("the interactive shell goes on after errors and says where a statement
     "main*> ",
     "main*> ",
     "main> ",
+    "main@12> ",
   ]);
   assert.match(context.output.out, /^0 rows changed\.\n1 row changed\.\na\nx\ny\nStatements are gathered/);
   assert.match(context.output.out, /1 gathered\.\n1 statement committed, 1 row changed\.\n$/);

@@ -1,6 +1,7 @@
 /** Runs the statements of the shell one by one: reads as queries, writes as writes, BEGIN … COMMIT as one batch. */
-import type { Client, Database, ReadLevel, SqlRowArray, SqlStatement } from "../client/mod.ts";
+import type { AsOf, Client, Database, QueryOptions, SqlRowArray, SqlStatement } from "../client/mod.ts";
 import { isWalraftError, WalraftError } from "../client/mod.ts";
+import type { ShellLevel } from "./arguments.ts";
 import type { ScriptStatement } from "./split_statements.ts";
 
 export interface StatementOutcome {
@@ -37,11 +38,12 @@ const noted = (note: string): StatementOutcome => ({
 export class StatementRunner {
   readonly #client: Client;
   #database: Database;
-  level: ReadLevel;
+  level: ShellLevel;
+  #asOf: AsOf | undefined;
   #transaction: SqlStatement[] | undefined;
   #transactionCharacters = 0;
 
-  constructor(client: Client, database: string, level: ReadLevel) {
+  constructor(client: Client, database: string, level: ShellLevel) {
     this.#client = client;
     this.#database = client.database(database);
     this.level = level;
@@ -49,6 +51,16 @@ export class StatementRunner {
 
   get client(): Client {
     return this.#client;
+  }
+
+  /** The moment queries show; undefined for the present, read at `level`. */
+  get asOf(): AsOf | undefined {
+    return this.#asOf;
+  }
+
+  /** What queries are to see. */
+  get view(): Pick<QueryOptions, "level" | "asOf"> {
+    return this.#asOf === undefined ? { level: this.level } : { asOf: this.#asOf };
   }
 
   get database(): Database {
@@ -66,6 +78,18 @@ export class StatementRunner {
       throw refuse("Cannot change the database in a transaction: COMMIT or ROLLBACK first");
     }
     this.#database = this.#client.database(name);
+  }
+
+  /** Throws when a transaction is being gathered: it is for the present. */
+  showMoment(asOf: AsOf | undefined): void {
+    if (this.#transaction !== undefined) {
+      throw refuse("Cannot change the moment in a transaction: COMMIT or ROLLBACK first");
+    }
+    this.#asOf = asOf;
+  }
+
+  #mustBePresent(): void {
+    if (this.#asOf !== undefined) throw refuse("Cannot write in the past: .asof off returns to the present");
   }
 
   async run(statement: ScriptStatement, signal: AbortSignal): Promise<StatementOutcome[]> {
@@ -92,6 +116,7 @@ export class StatementRunner {
     if (this.#transaction !== undefined) {
       throw refuse("Cannot BEGIN within a transaction: COMMIT or ROLLBACK first");
     }
+    this.#mustBePresent();
     this.#transaction = [];
     this.#transactionCharacters = 0;
     return noted("Statements are gathered until COMMIT sends them as one transaction.");
@@ -157,7 +182,7 @@ export class StatementRunner {
     try {
       const { columns, rows, index, timeMs } = await this.#database.query(sql, [], {
         rows: "arrays",
-        level: this.level,
+        ...this.view,
         signal,
       });
       return { columns, rows, changes: undefined, index, nodeMs: timeMs, note: undefined };
@@ -169,6 +194,7 @@ export class StatementRunner {
   }
 
   async #write(sql: string, signal: AbortSignal): Promise<StatementOutcome> {
+    this.#mustBePresent();
     const { columns, rows, changes, index, timeMs } = await this.#database.execute<SqlRowArray>(sql, [], {
       rows: "arrays",
       signal,

@@ -1,7 +1,7 @@
 /** Makes one call succeed: chooses nodes, sends attempts, repeats what may be repeated, within a time and a count. */
 import { type AttemptOutcome, type CallRequest, sendAttempt } from "./attempt.ts";
 import { toClusterInfo } from "./cluster_types.ts";
-import { isOfOneNode, planRetry } from "./retry.ts";
+import { isHealthy, isOfOneNode, planRetry } from "./retry.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Topology } from "./topology.ts";
 import { WalraftError } from "./walraft_error.ts";
@@ -130,7 +130,7 @@ export class CallRunner {
   #learnFrom(url: string, error: WalraftError): boolean {
     const { leader } = error.details;
     // Status 0: the node did not answer at all.
-    if (error.status === 0 || (isOfOneNode(error.code) && error.code !== "not_leader")) {
+    if (error.status === 0 || (isOfOneNode(error.code) && !isHealthy(error.code))) {
       this.#topology.onFailure(url, this.#runtime.nowMs());
     } else {
       this.#topology.onAnswer(url);

@@ -27,7 +27,7 @@ export interface ClientOptions {
   /** Ask the cluster for its leader and members. Default true; false keeps to the URLs given. */
   readonly discover?: boolean;
   /** Level of queries that name none. Default: what the node does, `linearizable`. */
-  readonly level?: ReadLevel;
+  readonly level?: Exclude<ReadLevel, "as_of">;
   /** Largest answer that is read into memory, in bytes. Default 128 MiB: above what a node sends. */
   readonly answerBytesMax?: number;
   readonly fetch?: typeof globalThis.fetch;

@@ -73,6 +73,8 @@ Deno.test("the client understands every value of an answer", async () => {
     assert.equal((await client.database("main").batch(["A", "B"])).results.length, 2);
     await client.database("main").query("SELECT", [], { level: "index" });
     assert.equal(node.queries.at(-1)?.index, 13);
+    const past = await client.database("main").query("SELECT", [], { asOf: new Date(1_000) });
+    assert.deepEqual([past.level, node.queries.at(-1)?.asOf], ["as_of", { wallMs: 1_000 }]);
   });
 });
 
@@ -88,6 +90,11 @@ Deno.test("the client and the server agree on databases, files and members", asy
     assert.deepEqual(node.databases.get("second"), file);
     assert.equal((await new Response(client.database("main").backup()).bytes()).length, 116);
     assert.equal(node.backupReleased, true);
+    assert.deepEqual(await client.database("second").checkpoint({ mode: "full", timeoutMs: 9 }), {
+      checkpointIndex: 11,
+      complete: true,
+    });
+    assert.deepEqual(node.calls.at(-1), "checkpoint(second, full, 9)");
     assert.deepEqual(await client.dropDatabase("second"), { index: 15 });
     const cluster = await client.cluster();
     assert.deepEqual([cluster.leaderId, cluster.members[1]?.matchIndex], [1, undefined]);

@@ -97,6 +97,23 @@ Deno.test("no leader: the call waits for the election with growing pauses", asyn
   assert.deepEqual(s.runtime.pauses, [38, 75, 150, 300, 600]);
 });
 
+Deno.test("history that one node has lost is looked for on the others, each once and at once", async () => {
+  await using s = scene();
+  const [a, b, c] = s.nodes;
+  for (const node of s.nodes) node.script = () => failure("view_expired", {}, 410);
+  const db = s.client({ discover: false }).database("main");
+  await assert.rejects(db.query("SELECT 1", [], { asOf: 2 }), (error) => {
+    assert.ok(isWalraftError(error, "view_expired"));
+    return true;
+  });
+  assert.deepEqual(s.nodes.map((node) => node.seen(QUERY).length), [1, 1, 1]);
+  c.script = () => answer({ ...READ, level: "as_of" });
+  for (let i = 0; i < 3; i++) assert.equal((await db.query("SELECT 1", [], { asOf: 2 })).level, "as_of");
+  assert.deepEqual(s.runtime.pauses, []);
+  const asked = a.seen(QUERY).length + b.seen(QUERY).length;
+  assert.ok(asked > 4, "nodes without the history are not taken for broken");
+});
+
 Deno.test("commit_unknown is repeated with the same key and the same bytes", async () => {
   await using s = scene();
   const [a] = s.nodes;

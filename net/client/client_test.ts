@@ -151,6 +151,57 @@ Deno.test("batch() sends all statements and gives one result each", async () => 
   });
 });
 
+Deno.test("asOf asks for a moment of the past: an index, a time, or a Date", async () => {
+  await withNode(plainScript, async (node, client) => {
+    const db = client.database("main");
+    const date = new Date(Date.UTC(2026, 10, 21, 10));
+    for (const asOf of [0, 1234, date, "2026-11-21T10:00:00+01:00"]) await db.query("SELECT 1", [], { asOf });
+    await db.first("SELECT 1", [], { level: "as_of", asOf: 5 });
+    await db.query("SELECT 1");
+    const sent = node.seen("/v1/databases/main/query").map(({ json }) => [json?.level, json?.as_of]);
+    assert.deepEqual(sent, [
+      ["as_of", 0],
+      ["as_of", 1234],
+      ["as_of", "2026-11-21T10:00:00.000Z"],
+      ["as_of", "2026-11-21T10:00:00+01:00"],
+      ["as_of", 5],
+      ["stale", undefined],
+    ]);
+    const wrong = [-1, 1.5, NaN, 2 ** 53, new Date(NaN), null as unknown as string];
+    for (const asOf of wrong) {
+      await assert.rejects(db.query("SELECT 1", [], { asOf }), (error) => {
+        assert.ok(isWalraftError(error, "invalid_argument"), String(error));
+        assert.match(error.message, /^Cannot read as of /);
+        return true;
+      });
+    }
+    assert.equal(node.seen("/v1/databases/main/query").length, sent.length);
+    assert.equal(node.seen("/v1/cluster").length, 0, "any node has the past");
+  }, { level: "stale" });
+});
+
+Deno.test("checkpoint() is passive unless told otherwise and goes to the leader", async () => {
+  const script: Script = (request, node) =>
+    request.path === "/v1/cluster"
+      ? clusterAnswer([node], node)
+      : answer({ checkpoint_index: 12, complete: request.path.includes("mode=full") });
+  await withNode(script, async (node, client) => {
+    const db = client.database("main");
+    assert.deepEqual(await db.checkpoint(), { checkpointIndex: 12, complete: false });
+    assert.deepEqual(await db.checkpoint({ mode: "full", timeoutMs: 700 }), {
+      checkpointIndex: 12,
+      complete: true,
+    });
+    const sent = node.seen("/v1/databases/main/checkpoint");
+    assert.deepEqual(sent.map(({ method, path, bytes }) => [method, path.split("?")[1], bytes.length]), [
+      ["POST", "mode=passive&timeout_ms=30000", 0],
+      ["POST", "mode=full&timeout_ms=700", 0],
+    ]);
+    assert.equal(node.seen("/v1/cluster").length, 1);
+    assert.equal(db.lastIndex, 0, "a checkpoint says nothing about what the client has seen");
+  });
+});
+
 Deno.test("level index reads at the highest index the client has seen", async () => {
   await withNode(plainScript, async (node, client) => {
     const db = client.database("main");

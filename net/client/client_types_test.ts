@@ -6,7 +6,9 @@ import type {
 } from "../../core/sql/values.ts";
 import type { ReadLevel as CoreReadLevel } from "../../core/node/service.ts";
 import {
+  type AsOf,
   type BatchResult,
+  type CheckpointResult,
   type Client,
   connect,
   type Database,
@@ -81,6 +83,12 @@ export async function clientTypes(client: Client, db: Database): Promise<void> {
 
   same<ReturnType<typeof db.backup>, ReadableStream<Uint8Array>>();
 
+  const past = await db.query<City>("SELECT * FROM city", [], { asOf: new Date() });
+  same<typeof past.rows, City[]>();
+  same<AsOf, number | Date | string>();
+  same<Awaited<ReturnType<typeof db.checkpoint>>, CheckpointResult>();
+  await db.checkpoint({ mode: "full", timeoutMs: 1 });
+
   const error: unknown = undefined;
   if (isWalraftError(error)) {
     same<typeof error, WalraftError>();
@@ -95,6 +103,12 @@ export async function clientTypes(client: Client, db: Database): Promise<void> {
   sql`SELECT ${{ a: 1 }}`;
   // @ts-expect-error levels are a closed list
   await db.query("SELECT 1", [], { level: "strong" });
+  // @ts-expect-error an index beyond 2^53 does not exist
+  await db.query("SELECT 1", [], { asOf: 1n });
+  // @ts-expect-error a client as a whole has no moment of the past
+  connect("http://127.0.0.1:4001", { level: "as_of" });
+  // @ts-expect-error modes are a closed list
+  await db.checkpoint({ mode: "truncate" });
   // @ts-expect-error rows have the columns of their type only
   typed.rows[0]?.country;
   // @ts-expect-error the type of a row is an object

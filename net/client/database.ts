@@ -2,8 +2,11 @@ import { downloadStream } from "./bounded_body.ts";
 import type { ClientContext } from "./client.ts";
 import { decodeRowArrays, decodeValue, encodeParameters, toRowObjects } from "./json_values.ts";
 import type {
+  AsOf,
   BatchResult,
   CallOptions,
+  CheckpointOptions,
+  CheckpointResult,
   ExecuteResult,
   QueryOptions,
   QueryResult,
@@ -43,6 +46,18 @@ function toStatement(text: SqlText<object>, params: SqlParameters | undefined): 
     throw invalidArgument("Cannot pass parameters beside the sql tag: its values are the parameters already");
   }
   return text;
+}
+
+function toMoment(asOf: AsOf): number | string {
+  const isUsable = typeof asOf === "number"
+    ? Number.isSafeInteger(asOf) && asOf >= 0
+    : typeof asOf === "string" || (asOf instanceof Date && !Number.isNaN(asOf.getTime()));
+  if (!isUsable) {
+    throw invalidArgument(
+      `Cannot read as of ${String(asOf)}: give a log index, a Date, or a time in ISO 8601 with its zone`,
+    );
+  }
+  return asOf instanceof Date ? asOf.toISOString() : asOf;
 }
 
 /** `undefined` parameters are left out, so that a request without any stays short. */
@@ -112,7 +127,8 @@ export class Database {
     options: QueryOptions = {},
   ): Promise<QueryResult<Row>> {
     const statement = toStatementJson(toStatement(text, params), "params");
-    const level = options.level ?? this.#context.level;
+    const moment = options.asOf === undefined ? undefined : toMoment(options.asOf);
+    const level = options.level ?? (moment === undefined ? this.#context.level : "as_of");
     const index = options.index ?? (level === "index" ? this.#context.seenIndex() : undefined);
     const fields = {
       ...statement,
@@ -120,6 +136,7 @@ export class Database {
       ...(level === undefined ? {} : { level }),
       ...(index === undefined ? {} : { index }),
       ...(options.maxAgeMs === undefined ? {} : { max_age_ms: options.maxAgeMs }),
+      ...(moment === undefined ? {} : { as_of: moment }),
     };
     const answer = await this.#context.runner.run({
       method: "POST",
@@ -238,6 +255,30 @@ export class Database {
       }) as Promise<Response>;
     const { startTimer } = this.#context.runtime;
     return downloadStream(open, { signal: options.signal, idleMs: timeoutMs, startTimer });
+  }
+
+  /**
+   * Brings the `.db` file of one node up to date; each node has its own and does so by itself from time to time. It is
+   * the leader's, or, with `discover: false` and one URL, that of the node at the URL. A `full` one fails with `timeout`
+   * when older queries go on for longer.
+   */
+  async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointResult> {
+    const timeoutMs = options.timeoutMs ?? this.#context.timeoutMs;
+    const mode = options.mode ?? "passive";
+    const answer = await this.#context.runner.run({
+      method: "POST",
+      path: `${this.#path}/checkpoint?mode=${encodeURIComponent(mode)}&timeout_ms=${
+        toNodeTimeoutMs(timeoutMs)
+      }`,
+      answer: "json",
+      isWrite: false,
+      bodyIsRepeatable: true,
+      repeatable: true,
+      purpose: "leader",
+      timeoutMs,
+      signal: options.signal,
+    }) as Json;
+    return { checkpointIndex: toNumber(answer.checkpoint_index), complete: answer.complete === true };
   }
 
   /**

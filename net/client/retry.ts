@@ -39,11 +39,18 @@ const OF_ONE_NODE: ReadonlySet<string> = new Set([
   "index_not_reached",
   "too_stale",
   "too_many_connections",
+  "view_expired",
+  "data_damaged",
 ]);
 
 /** True when the code says that the node asked cannot serve, so that another one is to be asked first. */
 export function isOfOneNode(code: string): boolean {
   return OF_ONE_NODE.has(code);
+}
+
+/** True for a node that only cannot serve this one request: others may go there at once. */
+export function isHealthy(code: string): boolean {
+  return code === "not_leader" || code === "view_expired";
 }
 
 /** Half of the pause is fixed, half is random, so that clients that failed together do not come back together. */
@@ -53,6 +60,8 @@ function pauseMs(attempts: number, random: number): number {
 }
 
 export function planRetry(failed: FailedAttempt, state: RetryState): RetryPlan {
+  // The history of a node only gets shorter: a node that was asked is not asked again.
+  if (failed.code === "view_expired" && state.freshNodes === 0) return { again: false, reason: "not_safe" };
   const safe = failed.retry === "safe" || (failed.retry === "with_key" && state.repeatable);
   if (!safe) return { again: false, reason: "not_safe" };
   if (state.attempts >= state.attemptsMax) return { again: false, reason: "attempts" };

@@ -19,9 +19,9 @@ function plan(code: ErrorCode | "network_error", state: Partial<RetryState> = {}
 
 Deno.test("planRetry() repeats exactly what the error list calls safe", () => {
   for (const [code, { retry }] of Object.entries(ERROR_CODES)) {
-    assert.equal(plan(code as ErrorCode).again, retry === "safe", code);
+    assert.equal(plan(code as ErrorCode, { freshNodes: 1 }).again, retry === "safe", code);
     assert.equal(
-      plan(code as ErrorCode, { repeatable: true }).again,
+      plan(code as ErrorCode, { freshNodes: 1, repeatable: true }).again,
       retry !== "never",
       `${code} with a key`,
     );
@@ -44,6 +44,11 @@ Deno.test("planRetry() goes to a fresh node at once when the failed one is the p
   assert.deepEqual(plan("no_leader", { freshNodes: 1 }), { again: true, pauseMs: 38 });
   assert.deepEqual(plan("no_leader", { freshNodes: 1 }, true), { again: true, pauseMs: 0 });
   assert.deepEqual(plan("not_leader", { freshNodes: 0 }, true), { again: true, pauseMs: 38 });
+});
+
+Deno.test("planRetry() looks for history on every node, and not again where there is none", () => {
+  assert.deepEqual(plan("view_expired", { freshNodes: 1 }), { again: true, pauseMs: 0 });
+  assert.deepEqual(plan("view_expired", { repeatable: true }), { again: false, reason: "not_safe" });
 });
 
 Deno.test("planRetry() pauses longer each time, up to a second, with jitter", () => {

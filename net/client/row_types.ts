@@ -21,8 +21,17 @@ export type SqlRow = { readonly [column: string]: SqlValue };
 /** A row as an array in the order of the columns. */
 export type SqlRowArray = readonly SqlValue[];
 
-/** `linearizable` sees every write acknowledged before; `index` sees at least one log index; `stale` what is there. */
-export type ReadLevel = "linearizable" | "index" | "stale";
+/**
+ * `linearizable` sees every write acknowledged before; `index` sees at least one log index; `stale` what is there;
+ * `as_of` the state of a moment of the past.
+ */
+export type ReadLevel = "linearizable" | "index" | "stale" | "as_of";
+
+/**
+ * A moment of the past. A number is a log index, never a time; a Date, or a text in ISO 8601 with its zone
+ * (`2026-11-21T10:00:00Z`), means the last change made until then.
+ */
+export type AsOf = number | Date | string;
 
 /** SQL with its parameters, as made by the `sql` tag. `Row` exists for the type checker only. */
 export interface SqlQuery<Row extends object = SqlRow> {
@@ -51,8 +60,29 @@ export interface QueryOptions extends CallOptions {
   readonly index?: number;
   /** Level `stale`: refuse data older than this, in milliseconds. */
   readonly maxAgeMs?: number;
+  /**
+   * Show the database as it was then; says level `as_of` by itself. Any node serves it whose history reaches back that
+   * far, else the error is `view_expired`. The `index` of the answer names the moment exactly: give it to further queries
+   * that are to show the same state.
+   */
+  readonly asOf?: AsOf;
   /** Rows as objects (default) or as arrays. */
   readonly rows?: "objects" | "arrays";
+}
+
+export interface CheckpointOptions extends CallOptions {
+  /**
+   * `passive` (default) copies what no open query and no retention window needs in the log. `full` copies everything
+   * published, waits for older queries to end, and gives up the history before it.
+   */
+  readonly mode?: "passive" | "full";
+}
+
+export interface CheckpointResult {
+  /** Everything up to here is in the `.db` file of the node that answered. */
+  readonly checkpointIndex: number;
+  /** Nothing that was published when the call came is left out. */
+  readonly complete: boolean;
 }
 
 export interface WriteOptions extends CallOptions {
@@ -70,7 +100,7 @@ export interface QueryResult<Row extends object = SqlRow> {
   readonly columns: string[];
   /** Declared types of the columns as SQLite reports them; null for an expression. */
   readonly types: (string | null)[];
-  /** Log index the rows were read at. */
+  /** Log index the rows were read at; at level `as_of` the moment shown. */
   readonly index: number;
   readonly level: ReadLevel;
   /** How long ago the answering node heard from a leader, in milliseconds; undefined where it does not say. */

@@ -12,6 +12,7 @@ import { errorResponse } from "./error_response.ts";
 import { addMember, cluster, removeMember, transfer } from "./handlers/cluster.ts";
 import {
   backup,
+  checkpoint,
   createDatabase,
   describeDatabase,
   dropDatabase,
@@ -55,6 +56,7 @@ const HANDLERS: Readonly<Record<RouteId, Handler>> = {
   drop_database: dropDatabase,
   restore,
   backup,
+  checkpoint,
   query,
   execute,
   batch,
@@ -138,8 +140,11 @@ class App {
     const { route, variable } = match;
     const format = acceptedFormat(request.headers.get("accept"));
     const call = new Call(this.#services, request, variable, format, startMs);
-    if (route.takes === undefined) requireNoBody(request);
-    if (!route.timeoutQuery && route.path.startsWith("/v1/")) call.requireNoQuery();
+    if (route.takes === undefined) {
+      requireNoBody(request);
+      if (route.method === "POST") this.#crossOrigin.requireOwnPage(request);
+    }
+    if (route.query === undefined && route.path.startsWith("/v1/")) call.requireNoQuery();
     return await HANDLERS[route.id](call);
   }
 

@@ -4,6 +4,7 @@ import { ERROR_CODES, type ErrorCode, NodeError } from "../../core/base/errors.t
 import { LIMITS } from "../../core/base/limits.ts";
 import {
   BatchAnswer,
+  CheckpointAnswer,
   Cluster,
   Database,
   DatabaseList,
@@ -102,6 +103,22 @@ Deno.test("defaults: linearizable, arrays, the default time limit; stale takes a
   assert.equal(plain?.rowShape, "arrays");
   assert.equal(plain?.timeoutMs, LIMITS.requestMsDefault);
   assert.equal(stale?.maxAgeMs, 0);
+});
+
+Deno.test("a query of the past carries its moment", async () => {
+  const fixture = appFixture();
+  const { text } = await send(fixture, { target: QUERY, body: `{"sql":"x","as_of":9}` });
+  assert.equal(QueryAnswer.parse(JSON.parse(text)).level, "as_of");
+  await send(fixture, { target: QUERY, body: `{"sql":"x","level":"as_of","as_of":"2026-11-21T10:00:00Z"}` });
+  assert.deepEqual(fixture.node.queries.map(({ level, asOf }) => [level, asOf]), [
+    ["as_of", { index: 9 }],
+    ["as_of", { wallMs: Date.UTC(2026, 10, 21, 10) }],
+  ]);
+  const refused = await errorOf(fixture, { target: QUERY, body: `{"sql":"x","level":"stale","as_of":9}` });
+  assert.deepEqual([refused.status, refused.field], [400, "as_of"]);
+  fixture.node.failure = new NodeError("view_expired", "The history begins later");
+  const gone = await errorOf(fixture, { target: QUERY, body: `{"sql":"x","as_of":1}` });
+  assert.deepEqual([gone.status, gone.code], [410, "view_expired"]);
 });
 
 Deno.test("execute and batch carry statements, key and format; a replay says so", async () => {
@@ -222,6 +239,36 @@ Deno.test("backup streams with its length and index", async () => {
   assert.equal(response.body.length, 116);
   assert.equal((await bodyBytes(response)).length, 116);
   assert.deepEqual(fixture.node.calls, ["backup(main, 5)"]);
+});
+
+Deno.test("a checkpoint is passive unless it is full, and says how far it came", async () => {
+  const fixture = appFixture();
+  const target = "/v1/databases/main/checkpoint";
+  const post = (query: string) => send(fixture, { method: "POST", target: target + query });
+  assert.equal((await post("")).text, `{"checkpoint_index":8,"complete":false}`);
+  assert.equal((await post("?mode=passive")).text, `{"checkpoint_index":8,"complete":false}`);
+  const full = await post("?timeout_ms=9&mode=full");
+  assert.deepEqual(CheckpointAnswer.parse(JSON.parse(full.text)), { checkpoint_index: 11, complete: true });
+  assert.deepEqual(fixture.node.calls, [
+    "checkpoint(main, passive, 30000)",
+    "checkpoint(main, passive, 30000)",
+    "checkpoint(main, full, 9)",
+  ]);
+  const missing = await errorOf(fixture, { method: "POST", target: "/v1/databases/none/checkpoint" });
+  assert.equal(missing.code, "database_not_found");
+});
+
+Deno.test("a page of another origin cannot set off a call that has no body", async () => {
+  const parts = { method: "POST", target: "/v1/databases/main/checkpoint?mode=full" };
+  const fixture = appFixture({ corsOrigins: ["https://app.example"] });
+  for (const origin of ["https://evil.example", "null", "http://evil127.0.0.1:4001", "http://127.0.0.1:80"]) {
+    const error = await errorOf(fixture, { ...parts, headers: { origin } });
+    assert.deepEqual([error.status, error.field], [400, "origin"], origin);
+  }
+  assert.deepEqual(fixture.node.calls, []);
+  for (const origin of ["https://app.example", "http://127.0.0.1:4001"]) {
+    assert.equal((await send(fixture, { ...parts, headers: { origin } })).status, 200, origin);
+  }
 });
 
 Deno.test("restore streams the body into the node", async () => {
@@ -394,7 +441,15 @@ Deno.test("misplaced options are refused by name", async () => {
     [{ method: "DELETE", target: "/v1/databases/main?timeout_ms=1&timeout_ms=2" }, "query.timeout_ms"],
     [{ method: "DELETE", target: "/v1/databases/main?timeout_ms=-1" }, "timeout_ms"],
     [{ method: "DELETE", target: "/v1/databases/main?timeout_ms=0" }, "timeout_ms"],
+    [{ method: "DELETE", target: "/v1/databases/main?mode=full" }, "query.mode"],
     [{ method: "DELETE", target: "/v1/databases/main", body: "{}" }, "body"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?mode=" }, "mode"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?mode=FULL" }, "mode"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?mode=1" }, "mode"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?mode=full&mode=full" }, "query.mode"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?timeout_ms=0" }, "timeout_ms"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint?force=1" }, "query.force"],
+    [{ method: "POST", target: "/v1/databases/main/checkpoint", body: `{"mode":"full"}` }, "body"],
     [{ method: "GET", target: "/v1/cluster", body: "{}" }, "body"],
     [{ target: "/v1/databases/..%2Fx" }, "database"],
     [{ target: `/v1/databases/${"x".repeat(65)}` }, "database"],

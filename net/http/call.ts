@@ -11,6 +11,9 @@ import type { HttpRequest, HttpResponse } from "./http_message.ts";
 import type { HttpMetrics } from "./metrics.ts";
 import { type BodyBudget, readValue } from "./read_body.ts";
 
+/** One of `QUERY_SCHEMAS`. */
+type QuerySchema = Schema & { readonly shape: object };
+
 /** What handlers share. */
 export interface AppServices {
   readonly node: NodeService;
@@ -68,16 +71,20 @@ export class Call {
     return validate(schema, await readValue(this.request, requestBodyBytesMax, budget));
   }
 
-  /** `timeout_ms` of the query string, for calls without a JSON body. */
-  get timeoutMs(): Milliseconds {
-    if (this.request.query === "") return LIMITS.requestMsDefault;
+  /** The query string, for calls without a JSON body. */
+  query<S extends QuerySchema>(schema: S): Output<S> {
     const values: Record<string, unknown> = {};
     for (const [name, text] of new URLSearchParams(this.request.query)) {
       if (Object.hasOwn(values, name)) throw badQuery(name, "comes twice");
-      if (name !== "timeout_ms") throw badQuery(name, "is not known");
+      if (!Object.hasOwn(schema.shape, name)) throw badQuery(name, "is not known");
       values[name] = /^[0-9]{1,15}$/.test(text) ? Number(text) : text;
     }
-    return validate(TimeoutQuery, values).timeout_ms;
+    return validate(schema, values);
+  }
+
+  /** `timeout_ms` of the query string, for calls that have no other option. */
+  get timeoutMs(): Milliseconds {
+    return this.request.query === "" ? LIMITS.requestMsDefault : this.query(TimeoutQuery).timeout_ms;
   }
 
   /** Throws NodeError bad_request when there is a query string: a misplaced option must not go unnoticed. */

@@ -1,3 +1,4 @@
+import { NodeError } from "../../core/base/errors.ts";
 import type { HttpRequest, HttpResponse } from "./http_message.ts";
 
 const METHODS = "GET, POST, PUT, DELETE";
@@ -29,6 +30,22 @@ export class CrossOrigin {
       ],
       body: [],
     };
+  }
+
+  /**
+   * For a POST without a body, which any page may send anywhere without asking first: it has no content type to tell it
+   * apart. Browsers name the page's origin in it, other programs name none. Throws NodeError bad_request.
+   */
+  requireOwnPage(request: HttpRequest): void {
+    const origin = request.headers.get("origin");
+    if (origin === undefined || this.#origins.has(origin)) return;
+    const host = request.headers.get("host");
+    if (host !== undefined && origin.toLowerCase().endsWith(`://${host.toLowerCase()}`)) return;
+    throw new NodeError(
+      "bad_request",
+      `Cannot serve a page of ${origin.slice(0, 100)}: its origin is not allowed`,
+      { field: "origin" },
+    );
   }
 
   /** Headers to add to a response; undefined when the request is not of an allowed origin. */

@@ -44,6 +44,21 @@ export class NodeProcess {
     return this.#child !== undefined;
   }
 
+  /** It runs no more although nobody ended it. */
+  get endedByItself(): boolean {
+    return this.#child !== undefined && this.#hasEnded;
+  }
+
+  /** What the last process printed, once it has ended. */
+  get printed(): Promise<string> {
+    return this.#output;
+  }
+
+  /** Its input is a pipe then, which the system closes when this process dies, however it dies. */
+  get #endsWithParent(): boolean {
+    return this.extra.includes("--exit-with-parent");
+  }
+
   get processId(): number {
     return this.#child?.pid ?? fail(`${this.name} does not run`);
   }
@@ -68,7 +83,7 @@ export class NodeProcess {
         ...this.#firstStart,
         ...this.extra,
       ],
-      stdin: "null",
+      stdin: this.#endsWithParent ? "piped" : "null",
       stdout: "null",
       stderr: "piped",
     }).spawn();
@@ -114,6 +129,7 @@ export class NodeProcess {
     const { code } = await child.status;
     clearTimeout(timer);
     this.#child = undefined;
+    if (this.#endsWithParent) await child.stdin.close().catch(() => {});
     const output = await this.#output;
     if (isLate) fail(`${this.name} did not end by itself; it printed: ${output}`);
     return { code, output };
@@ -129,6 +145,7 @@ export class NodeProcess {
     this.#signal(signal);
     await child.status;
     this.#child = undefined;
+    if (this.#endsWithParent) await child.stdin.close().catch(() => {});
     await this.#output;
   }
 

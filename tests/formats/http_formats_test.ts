@@ -33,7 +33,7 @@ interface AnswerCase {
   };
   /** Failure of the node, where it is not the request that is wrong. */
   readonly failure?: {
-    readonly code: "commit_unknown" | "constraint_failed";
+    readonly code: "commit_unknown" | "constraint_failed" | "view_expired";
     readonly statement_index?: number;
   };
   readonly response: { readonly status: number; readonly headers: readonly string[]; readonly body: string };

@@ -1,5 +1,6 @@
-/** Entry bodies and checkpoint records of version 1: what is on a disk today can be read for ever. */
+/** Entry bodies, checkpoint records and page checksums: what is on a disk today can be read for ever. */
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { copyPages } from "../../core/pages/checkpoint_file.ts";
 import { decodeCheckpointMeta, encodeCheckpointMeta } from "../../core/pages/checkpoint_meta.ts";
 import {
   decodeEntryBody,
@@ -8,10 +9,14 @@ import {
   encodeDrop,
   encodePages,
 } from "../../core/pages/entry_body.ts";
+import { decodeSumsHeader, PageSumReader } from "../../core/pages/page_sums.ts";
+import { SimDisk } from "../support/sim_disk.ts";
 
 const FOLDER = new URL("./v1/", import.meta.url);
 const WALL_MS = 1_795_219_200_123;
 const META = { databaseId: 2, pageSize: 4_096, pageCount: 17, index: 4_711 };
+/** Version 2 says more. */
+const META_2 = { ...META, hasSums: true, copiedThrough: 4_800 };
 
 const frame = (pageNumber: number) => ({ pageNumber, bytes: new Uint8Array(512).fill(pageNumber) });
 const pages = (entryBytesMax: number) =>
@@ -44,10 +49,30 @@ function golden(): Map<string, Uint8Array> {
   );
 }
 
+/** Computed by another program: 512 bytes of 1, of 0 and of 3. */
+const CHECKSUMS = [0x83e5_c6ff, 0xb2aa_7578, 0xe17a_a1f1] as const;
+
+/** Pages 1 and 3 hold their number in every byte, page 2 is void. */
+async function copyThreePages(): Promise<SimDisk> {
+  const disk = new SimDisk({ seed: 1 });
+  disk.makeDirectory("db");
+  await copyPages(disk, { readAt: (position, into) => void into.fill(position) }, {
+    file: "db/main.db",
+    pageSize: 512,
+    pageCount: 3,
+    keepPageCount: 0,
+    pageNumbers: [1, 3],
+    positions: [1, 3],
+    sums: { databaseId: 2, index: 9, checksums: [CHECKSUMS[0], CHECKSUMS[2]], record: undefined },
+  });
+  return disk;
+}
+
 if (Deno.env.get("UPDATE_FORMATS") === "1") {
   const lines = Object.entries(BODIES).map(([name, bytes]) => `${name} ${bytes.toHex()}\n`);
   Deno.writeTextFileSync(new URL("pages_bodies.hex", FOLDER), lines.join(""));
-  Deno.writeFileSync(new URL("checkpoint.meta", FOLDER), encodeCheckpointMeta(META));
+  Deno.writeFileSync(new URL("../v2/checkpoint.meta", FOLDER), encodeCheckpointMeta(META_2));
+  Deno.writeFileSync(new URL("pages.sum", FOLDER), (await copyThreePages()).contentOf("db/main.sum"));
 }
 
 Deno.test("entry bodies of version 1 are written as ever", () => {
@@ -75,8 +100,22 @@ Deno.test("entry bodies of version 1 can be read", () => {
   deepStrictEqual(bytes.subarray(body.offsets[1]!, body.offsets[1]! + 512), frame(7).bytes);
 });
 
-Deno.test("checkpoint records of version 1 are written as ever and can be read", () => {
+Deno.test("checkpoint records of version 1 can be read: no checksums lie beside their file", () => {
   const kept = Deno.readFileSync(new URL("checkpoint.meta", FOLDER));
-  deepStrictEqual(decodeCheckpointMeta(kept), META);
-  deepStrictEqual(encodeCheckpointMeta(META), kept);
+  deepStrictEqual(decodeCheckpointMeta(kept), { ...META, hasSums: false, copiedThrough: META.index });
+});
+
+Deno.test("checkpoint records of version 2 are written as ever and can be read", () => {
+  const kept = Deno.readFileSync(new URL("../v2/checkpoint.meta", FOLDER));
+  deepStrictEqual(decodeCheckpointMeta(kept), META_2);
+  deepStrictEqual(encodeCheckpointMeta(META_2), kept);
+});
+
+Deno.test("page checksums of version 1 are written as ever and can be read", async () => {
+  const kept = Deno.readFileSync(new URL("pages.sum", FOLDER));
+  const disk = await copyThreePages();
+  deepStrictEqual(disk.contentOf("db/main.sum"), kept);
+  strictEqual(decodeSumsHeader(kept), 512);
+  const sums = new PageSumReader(disk, "main");
+  deepStrictEqual([1, 2, 3, 4].map((pageNumber) => sums.get(pageNumber)), [...CHECKSUMS, undefined]);
 });

@@ -1,5 +1,7 @@
 import { NodeError } from "../../core/base/errors.ts";
 import type {
+  CheckpointAnswer,
+  CheckpointMode,
   ClusterStatus,
   DatabaseDescription,
   Metric,
@@ -109,6 +111,14 @@ export class FakeNodeService implements NodeService {
     for await (const chunk of chunks) bytes.push(...chunk);
     this.databases.set(name, Uint8Array.from(bytes));
     return { index: 17, pages: Math.ceil(bytes.length / 4096), pageSize: 4096 };
+  }
+
+  checkpoint(name: string, mode: CheckpointMode, timeoutMs: number): Promise<CheckpointAnswer> {
+    this.calls.push(`checkpoint(${name}, ${mode}, ${timeoutMs})`);
+    return this.#answer(() => {
+      if (!this.databases.has(name)) throw notFound(name);
+      return mode === "full" ? { index: 11, complete: true } : { index: 8, complete: false };
+    });
   }
 
   cluster(): Promise<ClusterStatus> {

@@ -54,7 +54,12 @@ export interface Member {
 
 type Shell = Omit<Member, "node">;
 
-export type NodeTuning = Partial<Pick<OpenNodeOptions, "checkpointBytes" | "createDatabases">>;
+export type NodeTuning = Partial<
+  Pick<
+    OpenNodeOptions,
+    "checkpointBytes" | "checkpointAgeMs" | "retainMs" | "logBytesMax" | "createDatabases"
+  >
+>;
 
 export class NodeCluster {
   readonly network = new MemoryNetwork();
@@ -104,8 +109,13 @@ export class NodeCluster {
 
   /** The power fails and comes back. */
   async restart(id: NodeId): Promise<void> {
-    const member = this.member(id);
     this.crash(id);
+    await this.boot(id);
+  }
+
+  /** Starts a node whose process has ended. */
+  async boot(id: NodeId): Promise<void> {
+    const member = this.member(id);
     member.node = await this.finish(this.#open(member));
   }
 
@@ -143,6 +153,9 @@ export class NodeCluster {
       electionTimeoutMs: 500,
       heartbeatMs: 50,
       checkpointBytes: 1024 * 1024 * 1024,
+      checkpointAgeMs: 300_000,
+      retainMs: 0,
+      logBytesMax: 1024 * 1024 * 1024,
       createDatabases: true,
       ...this.#tuning,
       onFatal: (error) => {

@@ -2,16 +2,18 @@
  * A node without Raft and network, in one thread: log, page store, checkpoints and a SQL worker over a simulated disk. What a
  * leader would commit is committed when the test says so.
  */
-import { NodeError } from "../../core/base/errors.ts";
+import { fromErrorRecord } from "../../core/base/errors.ts";
 import { LIMITS } from "../../core/base/limits.ts";
 import { Log } from "../../core/log/log.ts";
 import { chainHash } from "../../core/log/record.ts";
 import { readCheckpoints } from "../../core/node/checkpoints.ts";
 import { databaseFile, writeCheckpointMeta } from "../../core/pages/checkpoint_meta.ts";
-import type { Database } from "../../core/pages/database.ts";
+import { planCheckpoint } from "../../core/pages/checkpoint_plan.ts";
+import type { Database, View } from "../../core/pages/database.ts";
 import { encodeCreate } from "../../core/pages/entry_body.ts";
+import type { PageDamage } from "../../core/pages/page_damage.ts";
 import type { PageDelta } from "../../core/pages/page_index.ts";
-import { PageStore, type View } from "../../core/pages/page_store.ts";
+import { PageStore } from "../../core/pages/page_store.ts";
 import { EntryType } from "../../core/raft/message.ts";
 import type { DatabaseBase, MessageFromWorker, WriteResults } from "../../core/sql/messages.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
@@ -35,6 +37,7 @@ export class StoreBench {
   readonly clock = new ManualClock();
   readonly #worker: WorkerCore;
   readonly #answers: MessageFromWorker[] = [];
+  readonly #damage: PageDamage[] = [];
   #term: number;
   #nextJobId = 1;
   #batchNumber = 0;
@@ -78,7 +81,10 @@ export class StoreBench {
       cancel: new Int32Array(new SharedArrayBuffer(8)),
       // So small that the writer's WAL is moved out of the way all the time.
       limits: { walBytesMax: 64 * 1024 },
-      post: (message) => this.#answers.push(structuredClone(message)),
+      post: (message) => {
+        if (message.kind === "page_damaged") this.#damage.push(structuredClone(message.damage));
+        else this.#answers.push(structuredClone(message));
+      },
     });
   }
 
@@ -151,7 +157,7 @@ export class StoreBench {
   }
 
   openView(): View {
-    return this.store.openView(this.store.find("main") as Database);
+    return (this.store.find("main") as Database).openView();
   }
 
   /** @throws NodeError what the query earns */
@@ -185,35 +191,34 @@ export class StoreBench {
     const answer = this.#answers.pop();
     if (answer?.kind !== "read_results") throw new Error(`Expected results, got ${answer?.kind}`);
     const outcome = answer.results[0]!.outcome;
-    if (!outcome.ok) throw new NodeError(outcome.error.code, outcome.error.message, outcome.error.details);
+    if (!outcome.ok) throw fromErrorRecord(outcome.error);
     return JSON.parse(`{${new TextDecoder().decode(outcome.value.bytes)}}`);
   }
 
-  /** Copies up to the oldest view, as `core/node/checkpoints.ts` does. */
+  /** Damaged pages the worker met since the last call. */
+  takeDamage(): PageDamage[] {
+    return this.#damage.splice(0);
+  }
+
+  /**
+   * Copies up to the oldest view, as `core/node/checkpoints.ts` does.
+   *
+   * @throws NodeError `data_damaged` when a page of the log is
+   */
   async checkpoint(): Promise<void> {
     const { database } = this;
     const index = database.oldestView;
     if (index <= database.checkpoint.index) return;
-    const pageCount = database.pages.pageCountAt(index);
-    const { pageNumbers, positions } = database.pages.newestAt(index);
-    await this.#worker.handle({
-      kind: "checkpoint",
-      jobId: this.#nextJobId++,
-      file: databaseFile("main"),
-      pageSize: database.pageSize,
-      pageCount,
-      keepPageCount: database.checkpoint.index === 0
-        ? 0
-        : Math.min(database.pages.smallestPageCount(index), pageCount),
-      pageNumbers,
-      positions,
-      segments: this.log.segments().list,
-    });
+    const plan = planCheckpoint(database, index);
+    const job = { kind: "checkpoint", jobId: this.#nextJobId++, ...plan } as const;
+    await this.#worker.handle({ ...job, segments: this.log.segments().list });
     const answer = this.#answers.pop();
     if (answer?.kind !== "job_done") throw new Error(`Checkpoint ended with ${JSON.stringify(answer)}`);
+    if (!answer.outcome.ok) throw fromErrorRecord(answer.outcome.error);
     const { id, pageSize } = database;
-    await writeCheckpointMeta(this.disk, "main", { databaseId: id, index, pageCount, pageSize });
-    database.checkpointed({ index, pageCount });
+    const state = { index, pageCount: plan.pageCount, hasSums: true };
+    await writeCheckpointMeta(this.disk, "main", { databaseId: id, pageSize, ...state });
+    database.checkpointed(state);
     this.dropSession();
   }
 
@@ -234,6 +239,7 @@ export class StoreBench {
       pageSize: database.pageSize,
       file: database.checkpoint.index > 0 ? databaseFile(database.name) : undefined,
       filePageCount: database.checkpoint.pageCount,
+      hasSums: database.checkpoint.hasSums === true,
       pages: database.pages.export(through),
     };
   }

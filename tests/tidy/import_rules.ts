@@ -24,7 +24,7 @@ const types = (path: string): Target => ({ path, typeOnly: true });
 const BASE = code("core/base/");
 const CODEC = code("core/codec/");
 /** Pure and the same on every runtime: no input or output can be reached through them. */
-const PURE_BUILTINS = ["node:zlib", "node:buffer"];
+const PURE_BUILTINS = ["node:zlib", "node:buffer", "node:crypto"];
 
 const AREAS: readonly Area[] = [
   { path: "core/base/", may: [BASE], packages: [] },

@@ -50,7 +50,7 @@ function clusterOptions(options: DemoOptions, dataDirectory: string): ClusterOpt
       electionTimeoutMs: 1_000,
       heartbeatMs: 100,
       readers: undefined,
-      checkpointBytes: undefined,
+      ...options.storage,
       logLevel: "warn",
       logFormat: "text",
     },

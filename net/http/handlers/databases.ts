@@ -1,13 +1,14 @@
 import { NodeError } from "../../../core/base/errors.ts";
 import type { DatabaseDescription } from "../../../core/node/service.ts";
 import type {
+  CheckpointAnswerBody,
   CreateDatabaseAnswerBody,
   DatabaseBody,
   DatabaseListBody,
   DropDatabaseAnswerBody,
   RestoreAnswerBody,
 } from "../../api/contract.ts";
-import { CreateDatabaseRequestBody } from "../../api/schemas.ts";
+import { CheckpointQuery, CreateDatabaseRequestBody } from "../../api/schemas.ts";
 import { mediaType } from "../answer_encoding.ts";
 import { type Call, indexHeader } from "../call.ts";
 import type { HttpResponse } from "../http_message.ts";
@@ -54,6 +55,14 @@ export async function backup(call: Call): Promise<HttpResponse> {
     ],
     body: { length: bytes, chunks },
   };
+}
+
+/** `POST /v1/databases/{database}/checkpoint`. For the file of this node: it is never passed on. */
+export async function checkpoint(call: Call): Promise<HttpResponse> {
+  const name = call.database;
+  const { mode, timeout_ms: timeoutMs } = call.query(CheckpointQuery);
+  const { index, complete } = await call.node.checkpoint(name, mode, timeoutMs);
+  return call.answer(200, { checkpoint_index: index, complete } satisfies CheckpointAnswerBody);
 }
 
 /** `PUT /v1/databases/{database}` */

@@ -13,6 +13,7 @@ export async function query(call: Call): Promise<HttpResponse> {
     level: body.level,
     ...(body.index === undefined ? {} : { index: body.index }),
     ...(body.max_age_ms === undefined ? {} : { maxAgeMs: body.max_age_ms }),
+    ...(body.asOf === undefined ? {} : { asOf: body.asOf }),
     timeoutMs: body.timeout_ms,
     format: call.format,
     rowShape: body.rows,

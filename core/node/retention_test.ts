@@ -1,0 +1,143 @@
+import { deepStrictEqual, ok, rejects } from "node:assert/strict";
+import { metric, NodeCluster } from "../../tests/support/node_cluster.ts";
+import { NodeError } from "../base/errors.ts";
+
+const MIB = 1024 * 1024;
+
+async function fill(cluster: NodeCluster, rows: number): Promise<void> {
+  for (let i = 0; i < rows; i++) {
+    await cluster.finish(
+      cluster.write(1, `INSERT INTO filler (bytes) VALUES (randomblob(20000))`),
+    );
+  }
+}
+
+Deno.test("The log is cut when everything in it is in the .db files, and the node starts again from what is left (promise 3)", async () => {
+  const cluster = await NodeCluster.start(3, { logBytesMax: 4 * MIB, checkpointBytes: MIB / 2 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)", { database: "other" }));
+  await fill(cluster, 200);
+  const trimmed = cluster.events.filter(({ name }) => name === "log_trimmed");
+  ok(trimmed.length > 0, "the log was never cut");
+  for (const { id } of cluster.members) ok(metric(cluster.node(id), "log_bytes") <= 4 * MIB);
+  for (const id of [1, 2, 3]) {
+    await cluster.restart(id);
+    await cluster.until(() => cluster.members.every(({ node }) => node.isReady()));
+    deepStrictEqual(await cluster.rows(id, "SELECT count(*) FROM filler"), [[200]]);
+    deepStrictEqual(await cluster.rows(id, "SELECT count(*) FROM t", { database: "other" }), [[0]]);
+  }
+  await cluster.finish(cluster.write(2, "INSERT INTO t VALUES (1)", { database: "other" }));
+  await cluster.close();
+});
+
+Deno.test("A new member and one that was away get the databases when the log is cut", async () => {
+  const cluster = await NodeCluster.start(3, { logBytesMax: 2 * MIB, checkpointBytes: MIB / 2 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  await fill(cluster, 50);
+  cluster.crash(3);
+  await fill(cluster, 150);
+  await cluster.restart(3);
+  await cluster.until(() => cluster.node(3).isReady());
+  ok(cluster.events.some(({ name }) => name === "snapshot_installed"));
+  deepStrictEqual(await cluster.rows(3, "SELECT count(*) FROM filler", { level: "stale" }), [[200]]);
+  await cluster.add(4);
+  await cluster.until(() => cluster.node(4).isReady());
+  deepStrictEqual(await cluster.rows(4, "SELECT count(*) FROM filler", { level: "stale" }), [[200]]);
+  deepStrictEqual(await cluster.rows(4, "PRAGMA integrity_check"), [["ok"]]);
+  await cluster.finish(cluster.write(4, "INSERT INTO filler (bytes) VALUES ('x')"));
+  await cluster.restart(4);
+  await cluster.until(() => cluster.node(4).isReady());
+  deepStrictEqual(await cluster.rows(4, "SELECT count(*) FROM filler"), [[201]]);
+  await cluster.close();
+});
+
+Deno.test("The past stays readable inside the window, by index and by time", async () => {
+  const cluster = await NodeCluster.start(3, { retainMs: 60_000, checkpointBytes: 20_000 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)"));
+  const moments: { index: number; wallMs: number }[] = [];
+  for (let i = 1; i <= 20; i++) {
+    const { index } = await cluster.finish(cluster.write(1, `INSERT INTO t VALUES (${i})`));
+    moments.push({ index, wallMs: cluster.network.clock.wallMs() });
+    await cluster.advance(1_000);
+  }
+  for (const id of [1, 3]) {
+    for (const [i, { index, wallMs }] of moments.entries()) {
+      for (const asOf of [{ index }, { wallMs }]) {
+        deepStrictEqual(await cluster.rows(id, "SELECT count(*) FROM t", { level: "as_of", asOf }), [[
+          i + 1,
+        ]]);
+      }
+    }
+  }
+  await cluster.advance(120_000);
+  await cluster.finish(cluster.write(1, "INSERT INTO t VALUES (21)"));
+  await cluster.finish(cluster.node(1).checkpoint("main", "passive", 10_000));
+  const first = cluster.rows(1, "SELECT count(*) FROM t", { level: "as_of", asOf: moments[0]! });
+  await rejects(first, (error) => error instanceof NodeError && error.code === "view_expired");
+  await cluster.close();
+});
+
+Deno.test("A power failure at any operation of taking a snapshot leaves a node that takes it at the next start", async () => {
+  const cluster = await NodeCluster.start(3, { logBytesMax: MIB, checkpointBytes: MIB / 8 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  await cluster.finish(cluster.write(1, "CREATE TABLE gone (a)", { database: "gone" }));
+  await cluster.finish(cluster.write(1, "CREATE TABLE idle (a)", { database: "idle" }));
+  await fill(cluster, 10);
+  cluster.crash(3);
+  await cluster.finish(cluster.node(1).dropDatabase("gone", 10_000));
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)", { database: "new" }));
+  await fill(cluster, 100);
+  const member = cluster.member(3);
+  let installed = 0;
+  let crashes = 0;
+  for (let at = 1; installed === 0 && at < 400; at += 1) {
+    member.disk.crashAtOperation(member.disk.operationCount + at);
+    member.fatal.length = 0;
+    try {
+      await cluster.boot(3);
+      await cluster.until(() => cluster.node(3).isReady() || member.fatal.length > 0);
+      installed = metric(cluster.node(3), "snapshots_installed_total");
+      const isWhole = await cluster.rows(3, "SELECT count(*) FROM filler", { level: "stale" }).then(
+        ([row]) => row![0] === 110,
+        () => false,
+      );
+      if (isWhole && member.fatal.length === 0) break;
+    } catch {
+      // The power failed while the node was starting.
+    }
+    crashes++;
+    cluster.crash(3);
+  }
+  ok(crashes > 20, `${crashes} power failures`);
+  member.disk.crashAtOperation(undefined);
+  member.fatal.length = 0;
+  await cluster.restart(3);
+  await cluster.until(() => cluster.node(3).isReady());
+  deepStrictEqual(await cluster.rows(3, "SELECT count(*) FROM filler"), [[110]]);
+  deepStrictEqual(await cluster.rows(3, "PRAGMA integrity_check"), [["ok"]]);
+  const names = (await cluster.finish(cluster.node(3).listDatabases())).map(({ name }) => name);
+  deepStrictEqual(names, ["idle", "main", "new"]);
+  deepStrictEqual(member.disk.list("db").filter((name) => name.startsWith("gone")), []);
+  await cluster.close();
+});
+
+Deno.test("Only pages that changed are sent to a member that has an older copy", async () => {
+  const cluster = await NodeCluster.start(3, { logBytesMax: MIB, checkpointBytes: MIB / 8 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)"));
+  await fill(cluster, 100);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)", { database: "idle" }));
+  await cluster.advance(1_000);
+  cluster.crash(3);
+  for (let i = 0; i < 150; i++) {
+    await cluster.finish(cluster.write(1, "UPDATE filler SET bytes = randomblob(20000) WHERE id = 7"));
+  }
+  await cluster.restart(3);
+  await cluster.until(() => cluster.node(3).isReady());
+  const fetched = cluster.events.findLast(({ name }) => name === "snapshot_fetched");
+  ok(fetched !== undefined, "no snapshot was taken");
+  const { sentPages, keptPages } = fetched.facts as { sentPages: number; keptPages: number };
+  ok(sentPages < 40 && keptPages > 400, `${sentPages} pages were sent, ${keptPages} were kept`);
+  deepStrictEqual(await cluster.rows(3, "PRAGMA integrity_check"), [["ok"]]);
+  await cluster.close();
+});

@@ -77,6 +77,8 @@ export const LIMITS = {
   snapshotChunkBytesMax: 256 * KIB,
   /** Members that are sent a snapshot at once; each holds views of all databases. */
   snapshotSessionsMax: 4,
+  /** Damaged places that are being repaired or wait for it. */
+  repairsKnownMax: 1_024,
   /** Explicit checkpoints that may wait on one node; each is for one file. */
   checkpointsWaitingMax: 64,
   /** Moments remembered for reads at a time: one each 1.3 s for a window of a day, 16 bytes each. */

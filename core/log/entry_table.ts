@@ -54,6 +54,18 @@ export class EntryTable {
     return this.#positions[this.#slot(index)] as number;
   }
 
+  /** The entry whose record begins last at or before `position`; undefined before the first one. */
+  indexAt(position: LogPosition): LogIndex | undefined {
+    let low = 0;
+    let high = this.#count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#positions[this.#head + middle] as number) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : this.firstIndex + low - 1;
+  }
+
   /** Bytes of the entry's body. */
   lengthAt(index: LogIndex): number {
     assert(

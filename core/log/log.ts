@@ -5,13 +5,14 @@ import { LIMITS } from "../base/limits.ts";
 import type { Disk, EventSink } from "../base/ports.ts";
 import type { Entry } from "../raft/message.ts";
 import type { LogReader } from "../raft/output.ts";
+import { DamageError } from "./damage.ts";
 import { EntryTable } from "./entry_table.ts";
 import { GroupSync } from "./group_sync.ts";
 import type { LogOptions, LogStart, OpenedLog } from "./log_options.ts";
 import { clusterIdBytes } from "./node_identity.ts";
 import { openLog } from "./open_log.ts";
 import { readEntries } from "./record_reader.ts";
-import { RECORD_HEADER_BYTES, recordSize } from "./record.ts";
+import { chainHash, encodeRecord, RECORD_HEADER_BYTES, recordSize } from "./record.ts";
 import { RecentEntries } from "./recent_entries.ts";
 import { LOG_FOLDER, type LogBase, SEGMENT_HEADER_BYTES } from "./segment_header.ts";
 import { SegmentReader } from "./segment_reader.ts";
@@ -185,6 +186,62 @@ export class Log implements LogReader {
   /** Fills `into` with bytes of the log, unchecked: pages carry checksums of their own. */
   readAt(position: LogPosition, into: Uint8Array): void {
     this.#reader.readAt(position, into);
+  }
+
+  /** The entry whose bytes lie at the position. */
+  indexAt(position: LogPosition): LogIndex | undefined {
+    return this.#table.indexAt(position);
+  }
+
+  /**
+   * Reads durable entries from their files, at most about `bytesMax` bytes, and checks them.
+   *
+   * @returns where to go on, and the first entry that is not sound, if any
+   */
+  scrub(
+    from: LogIndex,
+    bytesMax: number,
+  ): { readonly next: LogIndex; readonly damaged: LogIndex | undefined } {
+    const first = Math.max(from, this.#table.firstIndex);
+    const end = Math.min(this.#syncedIndex, this.#table.lastIndex);
+    if (first > end) return { next: this.#table.firstIndex, damaged: undefined };
+    let last = first;
+    for (let bytes = this.#table.lengthAt(first); last < end && bytes < bytesMax; last++) {
+      bytes += this.#table.lengthAt(last + 1);
+    }
+    try {
+      readEntries(this.#table, this.#segments, this.#reader, first, last);
+      return { next: last + 1, damaged: undefined };
+    } catch (error) {
+      const damaged = error instanceof DamageError ? error.damaged[0]?.fromIndex : undefined;
+      if (damaged === undefined) throw error;
+      return { next: damaged + 1, damaged };
+    }
+  }
+
+  /**
+   * Writes a damaged entry again, where it was. The running hash proves that it is the same one.
+   *
+   * @throws NodeError `data_damaged` when the entry offered is another one
+   */
+  async repair(entry: Entry): Promise<void> {
+    this.#checkUsable("repair");
+    const { index, term, type, hash, data } = entry;
+    const before = mustHave(this.#table.hashAt(index - 1), () => `hash before entry ${index}`);
+    const isSame = term === this.#table.termAt(index) && hash === this.#table.hashAt(index) &&
+      data.length === this.#table.lengthAt(index) && chainHash(before, term, index, type, data) === hash;
+    if (!isSame) throw new NodeError("data_damaged", `Cannot repair entry ${index}: another one was offered`);
+    const position = this.#table.positionAt(index);
+    const segment = mustHave(this.#segments.atPosition(position), () => `segment of entry ${index}`);
+    // Later records say how far the log was durable; this one claims what is true in any case.
+    const note = Math.min(index - 1, this.#syncedIndex);
+    const file = this.#disk.openFile(segment.path, "write");
+    try {
+      file.writeAt(encodeRecord(entry, position, note), position - segment.startPosition);
+      await file.sync();
+    } finally {
+      file.close();
+    }
   }
 
   /**

@@ -3,7 +3,7 @@
  */
 import type { LogIndex, LogPosition, Term } from "../base/ids.ts";
 import { crc32 } from "../codec/crc32.ts";
-import type { EntryType } from "../raft/message.ts";
+import type { Entry, EntryType } from "../raft/message.ts";
 import { UnknownFormatError } from "./damage.ts";
 import { getUint64, setUint64 } from "./uint64.ts";
 
@@ -65,6 +65,17 @@ export function writeRecordHeader(
   view.setUint32(offset + 48, header.hash, true);
   setUint64(view, offset + 52, header.position);
   view.setUint32(offset + CRC_OFFSET, crc32(bytes.subarray(offset, offset + CRC_OFFSET)), true);
+}
+
+/** A whole record as it lies in its file. */
+export function encodeRecord(entry: Entry, position: LogPosition, syncedIndex: LogIndex): Uint8Array {
+  const { index, term, type, hash, data } = entry;
+  const bytes = new Uint8Array(recordSize(data.length));
+  const header = { index, term, type, hash, syncedIndex, commitIndex: 0, position };
+  const body = { bodyLength: data.length, bodyCrc: crc32(data) };
+  writeRecordHeader(bytes, new DataView(bytes.buffer), 0, { ...header, ...body });
+  bytes.set(data, RECORD_HEADER_BYTES);
+  return bytes;
 }
 
 /**

@@ -127,6 +127,11 @@ export class Checkpoints {
     }
   }
 
+  /** A copy is under way. */
+  get isCopying(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Resolves when no copy runs; none begins before `resume`. */
   async pause(): Promise<void> {
     this.#paused++;
@@ -280,6 +285,6 @@ export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean):
   for (const entry of disk.list("db")) {
     const [, name] = /^(.*)\.(?:db|sum)$/.exec(entry) ?? [];
     if (name !== undefined && !disk.exists(metaFile(name))) removeFiles(disk, name);
-    if (entry.endsWith(".tmp")) disk.remove(`db/${entry}`);
+    if (entry.endsWith(".tmp")) removeWhereFound(disk, `db/${entry}`);
   }
 }

@@ -44,14 +44,20 @@ export class CommitWaiters {
     });
   }
 
-  /** @param termAt term of the entry that is now in the log at an index */
+  /**
+   * @param termAt term of the entry that is now in the log at an index; undefined when the log does not reach back to it,
+   * after a snapshot: nobody here can tell what became of the entry
+   */
   published(commitIndex: LogIndex, termAt: (index: LogIndex) => Term | undefined): void {
     let count = 0;
     for (const waiter of this.#waiters) {
       if (waiter.index > commitIndex) break;
       count++;
-      if (waiter.term === undefined || waiter.term === termAt(waiter.index)) {
+      const term = waiter.term === undefined ? undefined : termAt(waiter.index);
+      if (term === waiter.term) {
         waiter.resolve(waiter.index);
+      } else if (term === undefined) {
+        waiter.reject(waiter.onTimeout());
       } else {
         waiter.reject(
           new NodeError(

@@ -28,6 +28,13 @@ Deno.test("CommitWaiters says `not_leader` only when another entry was committed
   await rejects(lost, { code: "not_leader" });
 });
 
+Deno.test("CommitWaiters: what a snapshot stands for may have been committed or not (promise 5)", async () => {
+  const waiters = new CommitWaiters();
+  const lost = waiters.wait(5, 2, Infinity, unknown);
+  waiters.published(9, () => undefined);
+  await rejects(lost, { code: "commit_unknown" });
+});
+
 Deno.test("CommitWaiters.expire() leaves the fate open (promise 5)", async () => {
   const waiters = new CommitWaiters();
   const late = waiters.wait(5, 2, 100, unknown);

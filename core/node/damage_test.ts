@@ -87,3 +87,60 @@ Deno.test("A leader whose disk is full hands over; a follower without room falls
   deepStrictEqual(await cluster.rows(1, "PRAGMA integrity_check"), [["ok"]]);
   await cluster.close();
 });
+
+const FILL = "INSERT INTO t (bytes) VALUES (randomblob(3000))";
+
+/** A cluster of three with a checkpointed table and some pages that are in the log only. */
+async function damaged(
+  damage: (disk: SimDisk) => void,
+  rows: (cluster: NodeCluster) => Promise<void>,
+): Promise<void> {
+  const cluster = await NodeCluster.start(3, { checkpointBytes: 1e9 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  for (let i = 0; i < 40; i++) await cluster.finish(cluster.write(1, FILL));
+  await cluster.advance(500);
+  const { complete } = await cluster.finish(cluster.node(2).checkpoint("main", "full", 10_000));
+  ok(complete);
+  for (let i = 0; i < 40; i++) await cluster.finish(cluster.write(1, FILL));
+  await cluster.advance(500);
+  damage(cluster.member(2).disk);
+  await rows(cluster);
+  ok(cluster.events.some(({ name }) => name === "damage_repaired"), "nothing was repaired");
+  await cluster.restart(2);
+  await cluster.until(() => cluster.node(2).isReady());
+  deepStrictEqual(await cluster.rows(2, "PRAGMA integrity_check", { level: "stale" }), [["ok"]]);
+  await cluster.close();
+}
+
+async function readUntilRepaired(cluster: NodeCluster): Promise<void> {
+  const read = () => cluster.rows(2, "SELECT count(length(bytes)) FROM t", { level: "stale" });
+  await rejects(read(), { code: "data_damaged" });
+  await cluster.advance(1_000);
+  deepStrictEqual(await read(), [[80]]);
+}
+
+const PLACES: Record<string, (disk: SimDisk) => void> = {
+  "page of the .db file": (disk) => disk.flipBit("db/main.db", 20 * 4096 + 77, 3),
+  "page checksum": (disk) => disk.flipBit("db/main.sum", 16 + 4 * 20, 3),
+  "page in the log": (disk) => {
+    const [segment] = disk.list("raft/log").slice(-1);
+    disk.flipBit(
+      `raft/log/${segment}`,
+      disk.contentOf(`raft/log/${segment}`).findLastIndex((byte) => byte !== 0) - 99,
+      3,
+    );
+  },
+};
+
+for (const [what, damage] of Object.entries(PLACES)) {
+  Deno.test(`A damaged ${what} fails the query that meets it and is repaired from another member`, async () => {
+    await damaged(damage, readUntilRepaired);
+  });
+
+  Deno.test(`The scrubber finds a damaged ${what} that nobody reads`, async () => {
+    await damaged(
+      damage,
+      (cluster) => cluster.until(() => cluster.events.some(({ name }) => name === "damage_repaired")),
+    );
+  });
+}

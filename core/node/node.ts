@@ -106,7 +106,18 @@ export class Node implements NodeService, TransportHandler {
     const { reader, snapshots } = storage;
     const confirm = (deadlineMs: Milliseconds) => this.#confirmIndex(deadlineMs);
     this.#transfer = new Transfer({ disk, clock, pool, reader, steps: this.#importSteps() });
-    this.#peerHandlers = makePeerHandlers({ clusterId, clock, driver, writes, members, snapshots, confirm });
+    this.#peerHandlers = makePeerHandlers({
+      clusterId,
+      clock,
+      driver,
+      writes,
+      members,
+      snapshots,
+      confirm,
+      log,
+      store,
+      reader,
+    });
   }
 
   #makeStorage(): Storage {
@@ -163,6 +174,7 @@ export class Node implements NodeService, TransportHandler {
       segments: () => log.segments(),
       fileOf: (database) => databaseFile(database.name),
       onWriteResults: (results) => this.#writes.onWriteResults(results),
+      onPageDamaged: ({ databaseId, damage }) => this.#storage.repair.page(databaseId, damage),
       onWriterLost: (running) => this.#writes.onWriterLost(running),
       onFatal: (message) => this.#fail(new Error(message)),
     });

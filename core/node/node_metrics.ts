@@ -61,6 +61,17 @@ export function nodeMetrics(node: Measured): Metric[] {
       "Times this node took whole databases from the leader",
       node.storage.install.count,
     ),
+    counter("scrubbed_bytes_total", "Bytes the scrubber has checked", node.storage.scrubber.checkedBytes),
+    counter(
+      "damage_repaired_total",
+      "Damaged pages and entries brought back",
+      node.storage.repair.repairedCount,
+    ),
+    counter(
+      "damage_not_repaired_total",
+      "Attempts to repair that found no member to help",
+      node.storage.repair.failedCount,
+    ),
     counter("sql_workers_replaced_total", "SQL workers that died or hung", node.pool.replacedWorkerCount),
   ];
 }

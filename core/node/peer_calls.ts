@@ -6,6 +6,8 @@ import { decode, encode } from "@msgpack/msgpack";
 import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Membership } from "../raft/membership.ts";
+import type { Entry } from "../raft/message.ts";
+import type { PageAnswer, PageRequest } from "./repair.ts";
 import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
 import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
 
@@ -26,6 +28,10 @@ export interface PeerMethods {
   remove_member: { request: { id: NodeId }; answer: null };
   transfer: { request: { to?: NodeId }; answer: { leaderId: NodeId } };
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
+  /** One entry of the log of the member asked; null when it has not got it. */
+  log_entry: { request: { index: LogIndex }; answer: Entry | null };
+  /** A page as of an index, or as new as the member asked has it; null when it has no such page. */
+  page: { request: PageRequest; answer: PageAnswer | null };
   snapshot_begin: { request: { member: NodeId; atLeast: LogIndex }; answer: SnapshotOffer };
   snapshot_pages: { request: SnapshotPagesRequest; answer: SnapshotPages };
   snapshot_end: { request: { sessionId: number }; answer: null };

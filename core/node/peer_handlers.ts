@@ -1,6 +1,10 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock } from "../base/ports.ts";
+import type { Log } from "../log/log.ts";
+import type { PageStore } from "../pages/page_store.ts";
+import { readEntry, readPage } from "./repair.ts";
+import type { ViewReader } from "./view_pages.ts";
 import type { Driver } from "./driver.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
@@ -14,13 +18,16 @@ export interface PeerHandlersOptions {
   readonly writes: WritePath;
   readonly members: MemberAdmin;
   readonly snapshots: SnapshotSource;
+  readonly log: Log;
+  readonly store: PageStore;
+  readonly reader: ViewReader;
   /** Resolves with an index that nothing committed before the call lies above. */
   readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
 
 /** What the leader does for itself and for others; each refuses with `not_leader` elsewhere. */
 export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
-  const { clusterId, clock, driver, writes, members, snapshots, confirm } = options;
+  const { clusterId, clock, driver, writes, members, snapshots, confirm, log, store, reader } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
     write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
@@ -44,6 +51,8 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
     },
+    log_entry: ({ index }) => attempt(() => readEntry(log, index)),
+    page: (request) => attempt(() => readPage(store, reader, request)),
     snapshot_begin: async ({ member, atLeast }, timeoutMs) => {
       mustLead(driver, "send a snapshot");
       // Everything that is committed anywhere: a node that has forgotten what it acknowledged may be asking.

@@ -5,6 +5,8 @@ import { Checkpoints } from "./checkpoints.ts";
 import type { Driver } from "./driver.ts";
 import type { NodeParts } from "./node_parts.ts";
 import type { PeerMethods } from "./peer_calls.ts";
+import { Repair, type RepairMethod } from "./repair.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Retention } from "./retention.ts";
 import type { SnapshotMethod } from "./snapshot_fetch.ts";
 import { SnapshotInstall } from "./snapshot_install.ts";
@@ -17,7 +19,7 @@ export interface StorageOptions {
   readonly pool: SqlPool;
   readonly writersNeedFrom: () => LogPosition;
   readonly onCheckpoint: (database: Database) => void;
-  readonly callMember: <M extends SnapshotMethod>(
+  readonly callMember: <M extends SnapshotMethod | RepairMethod>(
     to: NodeId,
     method: M,
     request: PeerMethods[M]["request"],
@@ -33,11 +35,18 @@ export class Storage {
   readonly reader: ViewReader;
   readonly snapshots: SnapshotSource;
   readonly install: SnapshotInstall;
+  readonly repair: Repair;
+  readonly scrubber: Scrubber;
 
   constructor(options: StorageOptions) {
     const { parts, driver, pool, onFatal } = options;
     const { disk, log } = parts;
-    const reader = this.reader = new ViewReader(disk, log, pool);
+    const reader = this.reader = new ViewReader(
+      disk,
+      log,
+      pool,
+      (databaseId, damage) => this.repair.page(databaseId, damage),
+    );
     const checkpoints = this.checkpoints = new Checkpoints({
       ...parts,
       pool,
@@ -63,6 +72,19 @@ export class Storage {
       onPublished: options.onPublished,
       onFatal,
     });
+    const repair = this.repair = new Repair({
+      ...parts,
+      checkpoints,
+      otherMembers: () =>
+        parts.raft.membership.members.map(({ id }) => id).filter((id) => id !== parts.nodeId),
+      call: options.callMember,
+      onRepaired: (database) => {
+        pool.reopenForReaders(database.id);
+        options.onCheckpoint(database);
+      },
+      onFatal,
+    });
+    this.scrubber = new Scrubber({ ...parts, repair, isCopying: () => checkpoints.isCopying });
   }
 
   /** Called with every tick. */
@@ -71,6 +93,7 @@ export class Storage {
     this.retention.sweep();
     this.checkpoints.sweep();
     this.snapshots.sweep();
+    this.scrubber.sweep();
   }
 
   /** Before the last checkpoint: what could come in its way ends. */

@@ -1,10 +1,11 @@
 import { NodeError } from "../base/errors.ts";
-import type { PageNumber } from "../base/ids.ts";
+import type { DatabaseId, PageNumber } from "../base/ids.ts";
 import type { Disk } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import type { View } from "../pages/database.ts";
 import { LogPageSource } from "../pages/log_page_source.ts";
+import type { PageDamage } from "../pages/page_damage.ts";
 import type { SqlPool } from "../sql/pool.ts";
 
 /** The pages of a view, read on the main thread. */
@@ -27,8 +28,17 @@ export class ViewReader {
   readonly #segments: SegmentReader;
   #segmentsVersion = -1;
 
-  constructor(disk: Disk, log: Log, pool: SqlPool) {
+  readonly #onDamage: (databaseId: DatabaseId, damage: PageDamage) => void;
+
+  /** @param onDamage hears of each damaged page before `read` throws */
+  constructor(
+    disk: Disk,
+    log: Log,
+    pool: SqlPool,
+    onDamage: (databaseId: DatabaseId, damage: PageDamage) => void,
+  ) {
     this.#disk = disk;
+    this.#onDamage = onDamage;
     this.#log = log;
     this.#pool = pool;
     this.#segments = new SegmentReader(disk, []);
@@ -38,7 +48,8 @@ export class ViewReader {
   open(view: View): ViewPages {
     const { database, index } = view;
     const { pageSize } = database;
-    const source = new LogPageSource(this.#disk, this.#segments, this.#pool.viewBase(database));
+    const onDamage = (damage: PageDamage) => this.#onDamage(database.id, damage);
+    const source = new LogPageSource(this.#disk, this.#segments, this.#pool.viewBase(database), onDamage);
     source.at = index;
     const read = (first: PageNumber, into: Uint8Array): void => {
       mustBeKept(view);

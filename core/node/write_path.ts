@@ -323,15 +323,15 @@ export class WritePath {
 
   #committed(at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds): Promise<LogIndex> {
     const { store, log } = this.#options;
-    if (at.index <= store.publishedIndex) {
-      if (log.termAt(at.index) === at.term) return Promise.resolve(at.index);
-      return Promise.reject(stoppedLeading());
-    }
-    return this.#waiters.wait(at.index, at.term, deadlineMs, () =>
+    const unknown = () =>
       new NodeError(
         "commit_unknown",
         `The write is entry ${at.index} of term ${at.term} in this node's log, but no majority confirmed it in time`,
-      ));
+      );
+    if (at.index > store.publishedIndex) return this.#waiters.wait(at.index, at.term, deadlineMs, unknown);
+    const term = log.termAt(at.index);
+    if (term === at.term) return Promise.resolve(at.index);
+    return Promise.reject(term === undefined ? unknown() : stoppedLeading());
   }
 
   #writerFor(database: Database): DatabaseWriter {

@@ -162,11 +162,17 @@ export class SqlPool {
     }
   }
 
-  /** All databases are replaced: nothing that workers know of them holds any more. */
+  /** Its file was changed under the readers: they open it anew with their next query. */
+  reopenForReaders(databaseId: DatabaseId): void {
+    for (const slot of this.#readers) {
+      if (slot.cursors.delete(databaseId)) this.#post(slot, { kind: "close", databaseId });
+    }
+  }
+
+  /** All databases are replaced: nothing that readers know of them holds any more. */
   forgetDatabases(): void {
     for (const slot of this.#readers) {
-      for (const databaseId of slot.cursors.keys()) this.#post(slot, { kind: "close", databaseId });
-      slot.cursors.clear();
+      for (const databaseId of [...slot.cursors.keys()]) this.reopenForReaders(databaseId);
     }
   }
 

@@ -1,0 +1,230 @@
+/**
+ * Brings damaged bytes back from other members: an entry of the log as a whole, proven by the running hash, or a page of
+ * a `.db` file, proven by its checksum.
+ */
+import { NodeError } from "../base/errors.ts";
+import type { DatabaseId, LogIndex, Milliseconds, NodeId, PageNumber } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { Clock, Disk, DiskFile, EventSink } from "../base/ports.ts";
+import { crc32 } from "../codec/crc32.ts";
+import type { Log } from "../log/log.ts";
+import { databaseFile } from "../pages/checkpoint_meta.ts";
+import type { Database } from "../pages/database.ts";
+import type { PageDamage } from "../pages/page_damage.ts";
+import { PageSumReader, PageSumWriter, sumFile } from "../pages/page_sums.ts";
+import type { PageStore } from "../pages/page_store.ts";
+import type { Entry } from "../raft/message.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import type { PeerMethods } from "./peer_calls.ts";
+import type { ViewReader } from "./view_pages.ts";
+
+export interface PageRequest {
+  readonly databaseId: DatabaseId;
+  readonly pageNumber: PageNumber;
+  readonly at: LogIndex;
+}
+
+export interface PageAnswer {
+  /** The page is as of here. */
+  readonly index: LogIndex;
+  readonly bytes: Uint8Array;
+}
+
+export type RepairMethod = "log_entry" | "page";
+
+export interface RepairOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly log: Log;
+  readonly store: PageStore;
+  readonly checkpoints: Checkpoints;
+  readonly otherMembers: () => readonly NodeId[];
+  readonly call: <M extends RepairMethod>(
+    to: NodeId,
+    method: M,
+    request: PeerMethods[M]["request"],
+  ) => Promise<PeerMethods[M]["answer"]>;
+  /** The files of the database were changed: what readers keep of them may be wrong. */
+  readonly onRepaired: (database: Database) => void;
+  readonly onFatal: (error: Error) => void;
+}
+
+/** What nobody could supply is not asked for again at once. */
+const RETRY_MS = 5_000;
+
+export class Repair {
+  readonly #options: RepairOptions;
+  /** What is under way, and what failed lately with the time from which on it may be tried again. */
+  readonly #known = new Map<string, Milliseconds>();
+  repairedCount = 0;
+  failedCount = 0;
+
+  constructor(options: RepairOptions) {
+    this.#options = options;
+  }
+
+  /** A page was read that is not what was written. Reports may repeat and may be late. */
+  page(databaseId: DatabaseId, damage: PageDamage): void {
+    if (damage.place === "log") {
+      const index = this.#options.log.indexAt(damage.position);
+      return index === undefined ? undefined : this.entry(index);
+    }
+    const database = this.#options.store.get(databaseId);
+    // Of a view that was given up: a newer copy has taken the page's place.
+    if (database === undefined || damage.at < database.historyFrom) return;
+    this.#once(
+      `page ${damage.pageNumber} of ${damage.path}`,
+      () => this.#repairPage(database, damage.pageNumber),
+    );
+  }
+
+  /** A durable entry of the log is damaged. */
+  entry(index: LogIndex): void {
+    this.#once(`entry ${index} of the log`, () => this.#repairEntry(index));
+  }
+
+  /** Bounded: damage beyond that is found again. */
+  #once(what: string, work: () => Promise<boolean>): void {
+    const { clock, events, onFatal } = this.#options;
+    const notBeforeMs = this.#known.get(what);
+    if (notBeforeMs !== undefined && clock.nowMs() < notBeforeMs) return;
+    if (notBeforeMs === undefined && this.#known.size >= LIMITS.repairsKnownMax) return;
+    this.#known.set(what, Infinity);
+    events.event("damage_found", { what });
+    work().then((isRepaired) => {
+      if (isRepaired) {
+        this.#known.delete(what);
+        this.repairedCount++;
+        return events.event("damage_repaired", { what });
+      }
+      this.failedCount++;
+      this.#known.set(what, clock.nowMs() + RETRY_MS);
+      events.event("damage_not_repaired", {
+        what,
+        reason: "no other member could supply it; it is tried again",
+      });
+    }).catch((error) => onFatal(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  async #repairEntry(index: LogIndex): Promise<boolean> {
+    const { log } = this.#options;
+    return await this.#fromAnyone("log_entry", { index }, async (entry) => {
+      // Gone meanwhile, cut or truncated: nothing to repair.
+      if (index < log.firstIndex() || index > log.syncedIndex) return true;
+      await log.repair(entry);
+      return true;
+    });
+  }
+
+  async #repairPage(database: Database, pageNumber: PageNumber): Promise<boolean> {
+    const { store, checkpoints } = this.#options;
+    const request = { databaseId: database.id, pageNumber, at: database.checkpoint.index };
+    return await this.#fromAnyone("page", request, async (answer) => {
+      await checkpoints.pause();
+      try {
+        const isGone = store.get(database.id) !== database || database.checkpoint.index !== request.at;
+        if (isGone) return true;
+        const isPut = await this.#putPage(database, pageNumber, answer);
+        if (isPut) this.#options.onRepaired(database);
+        return isPut;
+      } finally {
+        checkpoints.resume();
+      }
+    });
+  }
+
+  /** No checkpoint runs. Returns false when the page offered is not the one that was lost. */
+  async #putPage(database: Database, pageNumber: PageNumber, { index, bytes }: PageAnswer): Promise<boolean> {
+    const { disk } = this.#options;
+    const { name, pageSize, checkpoint } = database;
+    if (bytes.length !== pageSize) return false;
+    const sums = new PageSumReader(disk, name);
+    const expected = sums.get(pageNumber);
+    sums.close();
+    const sum = crc32(bytes);
+    const file = disk.openFile(databaseFile(name), "write");
+    try {
+      // A page of another index counts only if it has not changed since: its checksum says so, or what lies here does.
+      const isProven = sum === expected || index === checkpoint.index || isAt(file, bytes, pageNumber);
+      if (!isProven) return false;
+      file.writeAt(bytes, (pageNumber - 1) * pageSize);
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    if (sum !== expected) await this.#putSum(database, pageNumber, sum);
+    return true;
+  }
+
+  /** It was the checksum that was damaged. All are written anew, as a checkpoint does. */
+  async #putSum(database: Database, pageNumber: PageNumber, sum: number): Promise<void> {
+    const { disk } = this.#options;
+    const { name, pageSize, checkpoint } = database;
+    const reader = new PageSumReader(disk, name);
+    const writer = new PageSumWriter(disk, sumFile(name), pageSize);
+    try {
+      for (let page = 1; page <= checkpoint.pageCount; page++) {
+        writer.add(page === pageNumber ? sum : reader.get(page) ?? 0);
+      }
+      await writer.finish();
+    } finally {
+      reader.close();
+      writer.close();
+    }
+    await disk.syncDirectory("db");
+  }
+
+  /** Asks one member after the other until one has an answer that can be used. */
+  async #fromAnyone<M extends RepairMethod>(
+    method: M,
+    request: PeerMethods[M]["request"],
+    use: (answer: NonNullable<PeerMethods[M]["answer"]>) => Promise<boolean>,
+  ): Promise<boolean> {
+    const { otherMembers, call, events } = this.#options;
+    for (const member of otherMembers()) {
+      try {
+        const answer = await call(member, method, request);
+        if (answer !== null && await use(answer as NonNullable<PeerMethods[M]["answer"]>)) return true;
+      } catch (error) {
+        if (!(error instanceof NodeError)) throw error;
+        events.event("repair_refused", { member, method, reason: error.message });
+      }
+    }
+    return false;
+  }
+}
+
+function isAt(file: DiskFile, bytes: Uint8Array, pageNumber: PageNumber): boolean {
+  const found = new Uint8Array(bytes.length);
+  file.readAt(found, (pageNumber - 1) * bytes.length);
+  return found.every((byte, i) => byte === bytes[i]);
+}
+
+/** What this member has of an entry, checked; null when it is not there. */
+export function readEntry(log: Log, index: LogIndex): Entry | null {
+  if (index < log.firstIndex() || index > log.lastIndex()) return null;
+  return log.entries(index, index, 1)[0] ?? null;
+}
+
+/** What this member has of a page, checked. */
+export function readPage(store: PageStore, reader: ViewReader, request: PageRequest): PageAnswer | null {
+  const { databaseId, pageNumber, at } = request;
+  const database = store.get(databaseId);
+  if (database === undefined || database.published === 0) return null;
+  const isKept = at >= database.historyFrom && at <= store.publishedIndex;
+  const view = isKept ? database.openView(at) : database.openView();
+  try {
+    const pages = reader.open(view);
+    try {
+      if (pageNumber > pages.pageCount) return null;
+      const bytes = new Uint8Array(database.pageSize);
+      pages.read(pageNumber, bytes);
+      return { index: isKept ? at : view.index, bytes };
+    } finally {
+      pages.close();
+    }
+  } finally {
+    view.close();
+  }
+}

@@ -54,7 +54,9 @@ const RETRY_MS = 1_000;
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   #running: Promise<void> | undefined;
-  #paused = 0;
+  /** Ends with the last of those who asked to be alone. */
+  #alone: Promise<void> = Promise.resolve();
+  #waitingAlone = 0;
   #wanted: Wanted[] = [];
   /** When a sweep first saw a change that is not in the file. */
   readonly #since = new WeakMap<Database, Milliseconds>();
@@ -70,7 +72,7 @@ export class Checkpoints {
   sweep(): void {
     this.#settle();
     // Not while a copy runs: it may be of a database that was dropped meanwhile.
-    if (this.#running !== undefined || this.#paused > 0) return;
+    if (this.#running !== undefined || this.#waitingAlone > 0) return;
     const gone = this.#options.store.takeGone();
     if (gone.length > 0) return this.#start(this.#remove(gone));
     for (const wanted of this.#wanted) {
@@ -132,20 +134,28 @@ export class Checkpoints {
     return this.#running !== undefined;
   }
 
-  /** Resolves when no copy runs; none begins before `resume`. */
-  async pause(): Promise<void> {
-    this.#paused++;
-    await this.#running;
+  /** Runs the action while nothing else changes a `.db` file. */
+  async alone<T>(action: () => Promise<T>): Promise<T> {
+    const before = this.#alone;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#alone = promise;
+    this.#waitingAlone++;
+    try {
+      await before;
+      await this.#running;
+      return await action();
+    } finally {
+      this.#waitingAlone--;
+      resolve();
+    }
   }
 
-  resume(): void {
-    this.#paused--;
-  }
-
-  /** Copies all that is published although others are paused, if no view is in the way. Returns whether it was. */
-  async now(database: Database): Promise<boolean> {
-    if (this.#canRun(database, "views")) await this.#run(database, "views");
-    return database.checkpoint.index >= database.published;
+  /** Copies all that is published, if no view is in the way. Returns whether all of it is in the file. */
+  now(database: Database): Promise<boolean> {
+    return this.alone(async () => {
+      if (this.#canRun(database, "views")) await this.#run(database, "views");
+      return database.checkpoint.index >= database.published;
+    });
   }
 
   #whyDue(database: Database, nowMs: Milliseconds): Keep | undefined {

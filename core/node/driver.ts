@@ -49,6 +49,8 @@ export class Driver {
   #scheduled = false;
   /** Its entries found no room on the disk. Until they do, this node is as if cut off: nothing comes in or goes out. */
   #stalled: Output | undefined;
+  /** The log is being replaced under the core: likewise. */
+  #suspended = false;
   #stopped = false;
   #failed = false;
   #syncDone: Promise<void> = Promise.resolve();
@@ -80,13 +82,13 @@ export class Driver {
   }
 
   step(message: Message): void {
-    if (this.#stopped || this.#stalled !== undefined) return;
+    if (this.#stopped || this.#suspended || this.#stalled !== undefined) return;
     this.#guard(() => this.raft.step(message));
     this.schedule();
   }
 
   tick(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#suspended) return;
     if (this.#stalled !== undefined) return this.#retry();
     this.#guard(() => this.raft.tick());
     this.schedule();
@@ -109,7 +111,7 @@ export class Driver {
    */
   run(): void {
     this.#guard(() => {
-      while (!this.#stopped && this.#stalled === undefined) {
+      while (!this.#stopped && !this.#suspended && this.#stalled === undefined) {
         const output = this.raft.takeOutput();
         if (output === undefined) return;
         this.#carryOut(output);
@@ -117,9 +119,18 @@ export class Driver {
     });
   }
 
-  /** Waits until everything that was taken from the core is durable. */
-  async whenSynced(): Promise<void> {
+  /**
+   * Until `resume` nothing goes into the core or comes out, as if this node were cut off: for what replaces the log under
+   * it. Resolves when everything that was taken from the core before is durable.
+   */
+  async suspend(): Promise<void> {
+    this.#suspended = true;
     while (this.#syncing || this.#unsynced.length > 0) await this.#syncDone;
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    this.schedule();
   }
 
   /** Waits until nothing is being written any more. */

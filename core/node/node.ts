@@ -103,7 +103,7 @@ export class Node implements NodeService, TransportHandler {
       leaderHttpAddress: () => this.#leaderHttpAddress(),
     });
     const storage = this.#storage = this.#makeStorage();
-    const { reader, snapshots } = storage;
+    const { reader, snapshots, repair } = storage;
     const confirm = (deadlineMs: Milliseconds) => this.#confirmIndex(deadlineMs);
     this.#transfer = new Transfer({ disk, clock, pool, reader, steps: this.#importSteps() });
     this.#peerHandlers = makePeerHandlers({
@@ -117,6 +117,7 @@ export class Node implements NodeService, TransportHandler {
       log,
       store,
       reader,
+      repair,
     });
   }
 

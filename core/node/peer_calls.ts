@@ -32,7 +32,11 @@ export interface PeerMethods {
   log_entry: { request: { index: LogIndex }; answer: Entry | null };
   /** A page as of an index, or as new as the member asked has it; null when it has no such page. */
   page: { request: PageRequest; answer: PageAnswer | null };
-  snapshot_begin: { request: { member: NodeId; atLeast: LogIndex }; answer: SnapshotOffer };
+  /** `hasForgotten`: it has lost what it acknowledged, so everything that is committed anywhere must be in it. */
+  snapshot_begin: {
+    request: { member: NodeId; atLeast: LogIndex; hasForgotten: boolean };
+    answer: SnapshotOffer;
+  };
   snapshot_pages: { request: SnapshotPagesRequest; answer: SnapshotPages };
   snapshot_end: { request: { sessionId: number }; answer: null };
   /** Asked by a node that is not a member yet. */

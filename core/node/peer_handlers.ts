@@ -3,7 +3,7 @@ import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { PageStore } from "../pages/page_store.ts";
-import { readEntry, readPage } from "./repair.ts";
+import { readEntry, readPage, type Repair } from "./repair.ts";
 import type { ViewReader } from "./view_pages.ts";
 import type { Driver } from "./driver.ts";
 import type { MemberAdmin } from "./member_admin.ts";
@@ -21,13 +21,15 @@ export interface PeerHandlersOptions {
   readonly log: Log;
   readonly store: PageStore;
   readonly reader: ViewReader;
+  readonly repair: Repair;
   /** Resolves with an index that nothing committed before the call lies above. */
   readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
 
 /** What the leader does for itself and for others; each refuses with `not_leader` elsewhere. */
 export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
-  const { clusterId, clock, driver, writes, members, snapshots, confirm, log, store, reader } = options;
+  const { clusterId, clock, driver, writes, members, snapshots, confirm, log, store, reader, repair } =
+    options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
     write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
@@ -51,12 +53,12 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
     },
-    log_entry: ({ index }) => attempt(() => readEntry(log, index)),
+    log_entry: ({ index }) => attempt(() => readEntry(log, index, repair)),
     page: (request) => attempt(() => readPage(store, reader, request)),
-    snapshot_begin: async ({ member, atLeast }, timeoutMs) => {
+    snapshot_begin: async ({ member, atLeast, hasForgotten }, timeoutMs) => {
       mustLead(driver, "send a snapshot");
-      // Everything that is committed anywhere: a node that has forgotten what it acknowledged may be asking.
-      const confirmed = await confirm(until(timeoutMs));
+      // A member that takes part must not wait for this: a leader may need its acknowledgement to confirm anything.
+      const confirmed = hasForgotten ? await confirm(until(timeoutMs)) : 0;
       return snapshots.begin(member, Math.max(atLeast, confirmed));
     },
     snapshot_pages: (request) => attempt(() => snapshots.pages(request)),

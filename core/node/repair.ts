@@ -7,6 +7,7 @@ import type { DatabaseId, LogIndex, Milliseconds, NodeId, PageNumber } from "../
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, DiskFile, EventSink } from "../base/ports.ts";
 import { crc32 } from "../codec/crc32.ts";
+import { DamageError } from "../log/damage.ts";
 import type { Log } from "../log/log.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
 import type { Database } from "../pages/database.ts";
@@ -120,18 +121,14 @@ export class Repair {
   async #repairPage(database: Database, pageNumber: PageNumber): Promise<boolean> {
     const { store, checkpoints } = this.#options;
     const request = { databaseId: database.id, pageNumber, at: database.checkpoint.index };
-    return await this.#fromAnyone("page", request, async (answer) => {
-      await checkpoints.pause();
-      try {
+    return await this.#fromAnyone("page", request, (answer) =>
+      checkpoints.alone(async () => {
         const isGone = store.get(database.id) !== database || database.checkpoint.index !== request.at;
         if (isGone) return true;
         const isPut = await this.#putPage(database, pageNumber, answer);
         if (isPut) this.#options.onRepaired(database);
         return isPut;
-      } finally {
-        checkpoints.resume();
-      }
-    });
+      }));
   }
 
   /** No checkpoint runs. Returns false when the page offered is not the one that was lost. */
@@ -201,10 +198,16 @@ function isAt(file: DiskFile, bytes: Uint8Array, pageNumber: PageNumber): boolea
   return found.every((byte, i) => byte === bytes[i]);
 }
 
-/** What this member has of an entry, checked; null when it is not there. */
-export function readEntry(log: Log, index: LogIndex): Entry | null {
+/** What this member has of an entry, checked; null when it is not there, or is damaged here as well. */
+export function readEntry(log: Log, index: LogIndex, repair: Repair): Entry | null {
   if (index < log.firstIndex() || index > log.lastIndex()) return null;
-  return log.entries(index, index, 1)[0] ?? null;
+  try {
+    return log.entries(index, index, 1)[0] ?? null;
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    repair.entry(index);
+    return null;
+  }
 }
 
 /** What this member has of a page, checked. */

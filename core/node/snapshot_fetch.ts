@@ -52,11 +52,16 @@ export class SnapshotFetch {
     this.#options = options;
   }
 
-  /** The staged files of the result are durable. @throws NodeError: to be tried again */
-  async fetch(atLeast: LogIndex, discardLog: boolean): Promise<Manifest> {
+  /**
+   * The staged files of the result are durable.
+   *
+   * @param hasForgotten the log of this node is lost, and with it what it acknowledged
+   * @throws NodeError: to be tried again
+   */
+  async fetch(atLeast: LogIndex, hasForgotten: boolean): Promise<Manifest> {
     const { disk, call, events, isCurrent, member } = this.#options;
     disk.makeDirectory(SNAPSHOT_FOLDER);
-    const offer: SnapshotOffer = await call("snapshot_begin", { member, atLeast });
+    const offer: SnapshotOffer = await call("snapshot_begin", { member, atLeast, hasForgotten });
     const { sessionId, metadata, databases } = offer;
     const wanted = new Set(databases.map(({ id }) => stagedFile(id)));
     removeStaged(disk, (path) => wanted.has(path));
@@ -84,7 +89,7 @@ export class SnapshotFetch {
         visibleFrom,
       })),
     };
-    return { metadata, catalog, staged, discardLog };
+    return { metadata, catalog, staged, discardLog: hasForgotten };
   }
 
   async #stage(sessionId: number, database: SnapshotDatabase): Promise<void> {

@@ -48,12 +48,18 @@ const ATTEMPT_PAUSE_MS = 200;
 export class SnapshotInstall {
   readonly #options: SnapshotInstallOptions;
   #fetching = false;
+  #isSettling = false;
   #isChangingOver = false;
   #stopped = false;
   count = 0;
 
   constructor(options: SnapshotInstallOptions) {
     this.#options = options;
+  }
+
+  /** Log and files are about to be replaced: whoever changes them has to wait. */
+  get isSettling(): boolean {
+    return this.#isSettling;
   }
 
   /** The databases are being replaced at this moment: nothing can be read. */
@@ -117,13 +123,7 @@ export class SnapshotInstall {
   async #isCurrent(database: SnapshotDatabase): Promise<boolean> {
     const own = this.#own(database);
     if (own === undefined || own.published !== database.index) return false;
-    const { checkpoints } = this.#options;
-    await checkpoints.pause();
-    try {
-      return await checkpoints.now(own);
-    } finally {
-      checkpoints.resume();
-    }
+    return await this.#options.checkpoints.now(own);
   }
 
   #ownPages(database: SnapshotDatabase): ViewPages | undefined {
@@ -141,20 +141,28 @@ export class SnapshotInstall {
     };
   }
 
-  /** From the manifest on there is no way back: what fails after it is completed at the next start. */
   async #changeOver(manifest: Manifest): Promise<void> {
-    const { disk, driver, log, hardState, store, pool, checkpoints, retention, onPublished, events } =
-      this.#options;
+    const { driver, log, checkpoints, retention } = this.#options;
+    // From here on nothing is cut from the log and nothing is copied any more.
+    this.#isSettling = true;
+    await checkpoints.alone(async () => {
+      await retention.stop();
+      await driver.suspend();
+      if (!this.#stopped && log.lastIndex() < manifest.metadata.index) {
+        await this.#put(manifest);
+      } else {
+        // Appended meanwhile by another leader: then the log goes on by itself.
+        driver.raft.snapshotFailed();
+      }
+    });
+    this.#isSettling = false;
+    driver.resume();
+  }
+
+  /** From the manifest on there is no way back: what fails after it is completed at the next start. */
+  async #put(manifest: Manifest): Promise<void> {
+    const { disk, driver, log, hardState, store, pool, onPublished, events } = this.#options;
     const { metadata } = manifest;
-    await checkpoints.pause();
-    await retention.stop();
-    await driver.whenSynced();
-    // Appended meanwhile by another leader: then the log goes on by itself.
-    if (this.#stopped || log.lastIndex() >= metadata.index) {
-      checkpoints.resume();
-      driver.raft.snapshotFailed();
-      return driver.schedule();
-    }
     this.#isChangingOver = true;
     await writeManifest(disk, manifest);
     pool.forgetDatabases();
@@ -164,11 +172,9 @@ export class SnapshotInstall {
     store.install(readCheckpoints(disk), manifest.catalog);
     await removeManifest(disk);
     this.#isChangingOver = false;
-    checkpoints.resume();
     this.count++;
     events.event("snapshot_installed", { index: metadata.index, databases: manifest.staged.length });
     driver.raft.snapshotInstalled(metadata);
-    driver.schedule();
     onPublished(metadata.index);
   }
 }

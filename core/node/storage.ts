@@ -89,7 +89,7 @@ export class Storage {
 
   /** Called with every tick. */
   sweep(): void {
-    if (this.install.isChangingOver) return;
+    if (this.install.isSettling) return;
     this.retention.sweep();
     this.checkpoints.sweep();
     this.snapshots.sweep();

@@ -4,7 +4,7 @@ import { onVotePersisted, onVoteReply, startCampaign } from "./candidate.ts";
 import { admit, onVote } from "./election.ts";
 import { onAppend, onHeartbeat, onReadIndexReply, onSnapshot, onSnapshotInstalled } from "./follower.ts";
 import type { ProposalRefusal, ProposedChange } from "./leader.ts";
-import { isVoter, type Membership, type MembershipChange } from "./membership.ts";
+import { encodeMembership, isVoter, type Membership, type MembershipChange } from "./membership.ts";
 import type { Message, SnapshotMetadata } from "./message.ts";
 import { checkRaftOptions, type RaftOptions } from "./options.ts";
 import type { HardState, Output, Role } from "./output.ts";
@@ -190,7 +190,8 @@ export class Raft {
    * cut: a log that goes on from there holds the changes since, and says before each what it replaced.
    */
   committedMembership(): Uint8Array {
-    return this.#state.snapshotMetadata().membership;
+    const { memberships, commitIndex } = this.#state;
+    return encodeMembership(memberships.at(commitIndex));
   }
 
   /** The driver has installed the snapshot that an output asked for. */

@@ -67,6 +67,8 @@ export interface MemoryLink {
 
 export class MemoryNetwork {
   readonly clock: ManualClock;
+  /** Sees every message as it leaves, also those that are lost. */
+  onSend: (message: Message) => void = () => {};
   readonly #members = new Map<NodeId, MemoryTransport>();
   readonly #links = new Map<string, MemoryLink>();
 
@@ -144,6 +146,7 @@ export class MemoryTransport implements Transport {
       () => `Cannot send a message of ${message.from} from member ${this.#id}`,
     );
     if (this.#isClosed || !this.#peers.has(message.to)) return;
+    this.#network.onSend(message);
     if (this.#network.reach(this.#id, message.to) === undefined) {
       queueMicrotask(() => {
         if (!this.#isClosed) this.#handler.onUnreachable(message.to);

@@ -4,6 +4,7 @@
  */
 import { setImmediate } from "node:timers";
 import type { NodeId } from "../../core/base/ids.ts";
+import type { Clock } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import type { QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
@@ -148,7 +149,7 @@ export class NodeCluster {
         return transport;
       },
       callOnce: (to, method, body) => this.node(Number(to.split(":")[1]) - 7_000).onCall(0, method, body),
-      startWorker: startWorker(shell, this.network),
+      startWorker: startWorker(shell, clock),
       readerCount: 2,
       electionTimeoutMs: 500,
       heartbeatMs: 50,
@@ -229,14 +230,15 @@ export function metric(node: Node, name: string): number {
   return node.metrics().find((one) => one.name === name)?.value ?? NaN;
 }
 
-function startWorker(shell: Shell, network: MemoryNetwork): StartSqlWorker {
+/** SQL workers on the same thread: messages cross as copies, in tasks of their own. */
+export function startWorker(shell: Shell, clock: Clock): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const gate = name === "writer" ? shell.writerGate : shell.readerGate;
     let isAlive = true;
     const core = new WorkerCore({
       module: MODULE,
       disk: shell.disk,
-      clock: network.clock,
+      clock,
       random: new SeededRandom(shell.id),
       cancel,
       post: (message) => {

@@ -1,0 +1,107 @@
+/**
+ * Bugs planted on purpose, one at a time, into a copy of the sources: a simulator that does not find them proves nothing.
+ * Each is a change of text; when the sources change so that the text is gone, planting fails loudly.
+ */
+export interface Canary {
+  readonly name: string;
+  readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
+}
+
+export const CANARIES: readonly Canary[] = [
+  {
+    name: "a vote is not synced",
+    edits: [{
+      file: "core/node/driver.ts",
+      find: "if (hardState !== undefined) await this.#save(hardState);",
+      replace: "void hardState;",
+    }],
+  },
+  {
+    name: "entries are acknowledged before they are synced",
+    edits: [{
+      file: "core/log/log.ts",
+      find: "const syncs = files.map((file) => file.sync());",
+      replace: "const syncs: Promise<void>[] = []; void files;",
+    }],
+  },
+  {
+    name: "an entry of an older term is committed by counting",
+    edits: [{
+      file: "core/raft/leader.ts",
+      find: "index > log.lastIndex || log.termAt(index) !== state.term) return;",
+      replace: "index > log.lastIndex) return;",
+    }],
+  },
+  {
+    name: "the leader answers reads without asking whether it still leads",
+    edits: [{
+      file: "core/raft/leader.ts",
+      find: "      this.#reads.begin(state.commitIndex);\n",
+      replace: "      this.#reads.begin(state.commitIndex);\n" +
+        "      this.#reads.confirmed(this.#reads.newest, (read, index) => this.#answerRead(read, index));\n",
+    }],
+  },
+  {
+    name: "a checkpoint goes past an open view",
+    edits: [
+      {
+        file: "core/node/checkpoints.ts",
+        find: "      return database.oldestNeeded;",
+        replace: "      return database.published;",
+      },
+      {
+        file: "core/node/checkpoints.ts",
+        find: "const expired = database.expireBefore(index);",
+        replace: "const expired = 0 * index;",
+      },
+    ],
+  },
+  {
+    name: "a snapshot claims entries that its pages do not hold",
+    edits: [{
+      file: "core/node/snapshot_source.ts",
+      find: "const index = store.publishedIndex;",
+      replace: "const index = log.lastIndex();",
+    }],
+  },
+  {
+    name: "a torn tail is kept",
+    edits: [{
+      file: "core/log/segment_scanner.ts",
+      find: "body.length === header.bodyLength && crc32(body) === header.bodyCrc",
+      replace: "body.length === header.bodyLength && crc32(body) >= 0",
+    }],
+  },
+  {
+    name: "an idempotency key is not stored with its write",
+    edits: [{
+      file: "core/sql/write_runner.ts",
+      find: "if (found !== undefined) return found;",
+      replace: "if (found !== undefined && Math.abs(0) > 0) return found;",
+    }],
+  },
+  {
+    name: "the log is cut although an open view still reads it",
+    edits: [{
+      file: "core/pages/database.ts",
+      find: "for (const { holdsFrom } of views) needed = Math.min(needed, holdsFrom);",
+      replace: "void views;",
+    }],
+  },
+  {
+    name: "the log is cut before the pages in it are in the .db files",
+    edits: [{
+      file: "core/node/retention.ts",
+      find: "if (next.startPosition > oldest || next.firstIndex > neededFrom) break;",
+      replace: "void oldest; void neededFrom;",
+    }],
+  },
+  {
+    name: "what is not committed is published",
+    edits: [{
+      file: "core/node/driver.ts",
+      find: "      store.publish(output.commitIndex);\n",
+      replace: "      store.publish(this.#options.log.lastIndex());\n",
+    }],
+  },
+];

@@ -1,0 +1,194 @@
+import { NodeError } from "../../core/base/errors.ts";
+import type { Milliseconds } from "../../core/base/ids.ts";
+import type { SeededRandom } from "../support/seeded_random.ts";
+import type { Machine, SimCluster } from "./sim_cluster.ts";
+import { draw, type Fault, type Plan } from "./swarm.ts";
+
+/** Operations of the disk within which a power failure is set off. */
+const CRASH_WITHIN_OPERATIONS = 150;
+const HOUR_MS = 3_600_000;
+
+/** What goes wrong, and how it ends: every fault but bit rot heals by itself after a while. */
+export class Faults {
+  readonly #cluster: SimCluster;
+  readonly #random: SeededRandom;
+  readonly #plan: Plan;
+  readonly #onAdmin: (what: string, action: Promise<unknown>) => void;
+  /** Bits rot on one machine only: what nobody else has cannot be brought back. */
+  readonly #rottenSlot: number;
+  /** What ends a fault that lasts, with its time. */
+  #endings: { readonly atMs: Milliseconds; readonly end: () => void }[] = [];
+  readonly counts = new Map<string, number>();
+
+  constructor(
+    cluster: SimCluster,
+    random: SeededRandom,
+    plan: Plan,
+    onAdmin: (what: string, action: Promise<unknown>) => void,
+  ) {
+    this.#cluster = cluster;
+    this.#random = random;
+    this.#plan = plan;
+    this.#onAdmin = onAdmin;
+    this.#rottenSlot = random.integer(1, plan.machines);
+  }
+
+  step(): void {
+    this.#endDue();
+    if (!this.#random.chance(this.#plan.faultChance)) return;
+    const fault = draw(this.#random, this.#plan.faults);
+    const machine = this.#random.pick(this.#cluster.machines);
+    if (fault === undefined || !machine.isUp) return;
+    this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+    this.#begin(fault, machine);
+  }
+
+  /** Everything that lasts ends now. */
+  healAll(): void {
+    for (const { end } of this.#endings.splice(0)) end();
+    const { machines, network } = this.#cluster;
+    for (const machine of machines) {
+      machine.mood = "fast";
+      machine.disk.capacityBytes = Infinity;
+      machine.disk.crashAtOperation(undefined);
+      machine.disk.failNextSyncs(0);
+      for (const other of machines) {
+        network.link(machine.memberId, other.memberId).cut = false;
+      }
+    }
+  }
+
+  #begin(fault: Fault, machine: Machine): void {
+    const random = this.#random;
+    const { machines } = this.#cluster;
+    switch (fault) {
+      case "crash":
+        return this.#cluster.kill(machine);
+      case "crash_at_operation":
+        return machine.disk.crashAtOperation(
+          machine.disk.operationCount + random.integer(1, CRASH_WITHIN_OPERATIONS),
+        );
+      case "crash_all":
+        for (const each of machines) this.#cluster.kill(each);
+        return;
+      case "isolate":
+        for (const other of machines) this.#cut(machine, other, true);
+        return;
+      case "cut_one_way":
+        return this.#cut(machine, random.pick(machines), false);
+      case "drop":
+      case "delay":
+      case "duplicate":
+        return this.#disturb(fault, machine, random.pick(machines));
+      case "slow_disk":
+      case "stalled_disk":
+        machine.mood = fault === "slow_disk" ? "slow" : "stalled";
+        return this.#after(random.integer(100, 2_000), () => (machine.mood = "fast"));
+      case "sync_failure":
+        return machine.disk.failNextSyncs(1);
+      case "disk_full":
+        machine.disk.capacityBytes = machine.disk.usedBytes + random.integer(0, 100_000);
+        return this.#after(random.integer(500, 4_000), () => (machine.disk.capacityBytes = Infinity));
+      case "bit_rot":
+        return this.#rot();
+      case "clock_jump":
+        machine.wallSkewMs = random.integer(-HOUR_MS, HOUR_MS);
+        return;
+      default:
+        return this.#administer(fault, machine);
+    }
+  }
+
+  #administer(fault: Fault, machine: Machine): void {
+    const { node } = machine;
+    if (node === undefined) return;
+    switch (fault) {
+      case "transfer":
+        return this.#onAdmin("transfer", node.transferLeadership(undefined, 2_000));
+      case "wipe": {
+        // One at a time, and never the last of a majority: what a majority loses is lost.
+        if (this.#cluster.up.length < this.#cluster.machines.length) return;
+        return this.#cluster.wipe(machine);
+      }
+      case "add_member":
+        if (this.#cluster.machines.length < this.#plan.machines + 2) this.#cluster.addMachine();
+        return;
+      case "remove_member": {
+        const { machines, up } = this.#cluster;
+        const last = machines.at(-1) as Machine;
+        if (machines.length <= this.#plan.machines || up.length < machines.length || last === machine) return;
+        this.#onAdmin(
+          "remove",
+          node.removeMember(last.memberId, 2_000).then(() => {
+            this.#cluster.kill(last);
+            machines.splice(machines.indexOf(last), 1);
+          }),
+        );
+        return;
+      }
+    }
+  }
+
+  #cut(machine: Machine, other: Machine, both: boolean): void {
+    if (other === machine) return;
+    const { network } = this.#cluster;
+    const links = [network.link(machine.memberId, other.memberId)];
+    if (both) links.push(network.link(other.memberId, machine.memberId));
+    for (const link of links) link.cut = true;
+    this.#after(this.#random.integer(200, 4_000), () => {
+      for (const link of links) link.cut = false;
+    });
+  }
+
+  #disturb(fault: "drop" | "delay" | "duplicate", machine: Machine, other: Machine): void {
+    const random = this.#random.fork();
+    const link = this.#cluster.network.link(machine.memberId, other.memberId);
+    const chance = random.pick([0.1, 0.5]);
+    if (fault === "drop") link.drop = () => random.chance(chance);
+    else if (fault === "duplicate") link.duplicate = () => random.chance(chance);
+    // Each message has a delay of its own: they overtake each other.
+    else Object.defineProperty(link, "delayMs", { get: () => random.integer(0, 120), configurable: true });
+    this.#after(this.#random.integer(200, 4_000), () => {
+      link.drop = () => false;
+      link.duplicate = () => false;
+      Object.defineProperty(link, "delayMs", { value: 0, writable: true, configurable: true });
+    });
+  }
+
+  /** One bit of a durable file; never of `raft/state` or `node.json`, which nobody else has. */
+  #rot(): void {
+    const machine = this.#cluster.machines.find(({ slot }) => slot === this.#rottenSlot);
+    if (machine === undefined || !machine.isUp || machine.disk.isDown) return;
+    const { disk } = machine;
+    const files = [
+      ...disk.list("raft/log").slice(0, -1).map((name) => `raft/log/${name}`),
+      ...disk.list("db").filter((name) => /\.(db|sum)$/.test(name)).map((name) => `db/${name}`),
+    ];
+    if (files.length === 0) return;
+    const path = this.#random.pick(files);
+    const size = disk.contentOf(path).length;
+    if (size > 0) disk.flipBit(path, this.#random.integer(0, size - 1), this.#random.integer(0, 7));
+  }
+
+  #after(ms: Milliseconds, end: () => void): void {
+    this.#endings.push({ atMs: this.#cluster.clock.nowMs() + ms, end });
+  }
+
+  #endDue(): void {
+    const nowMs = this.#cluster.clock.nowMs();
+    for (const ending of this.#endings) if (ending.atMs <= nowMs) ending.end();
+    this.#endings = this.#endings.filter(({ atMs }) => atMs > nowMs);
+  }
+}
+
+/** Whether a process may end itself for this reason in a simulation that injects faults. */
+export function isExpected(error: Error, plan: Plan): boolean {
+  if (error.name === "SimCrash") return true;
+  const { faults } = plan;
+  // Its supervisor starts it again.
+  if (/^Cannot join a cluster/.test(error.message)) return true;
+  if (faults.sync_failure > 0 && /Input\/output error/.test(error.message)) return true;
+  // Damage in the log that is met before the scrubber has found it ends the process; the next start repairs it.
+  if (faults.bit_rot > 0 && error.name === "DamageError") return true;
+  return error instanceof NodeError && error.code === "disk_full" && faults.disk_full > 0;
+}

@@ -6,6 +6,7 @@ import type { Membership } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
 import { Driver } from "./driver.ts";
+import { INTRODUCTION_MS_MAX, Introductions } from "./introductions.ts";
 import { KnownMembers } from "./known_members.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import { LeaderContact } from "./leader_contact.ts";
@@ -65,6 +66,7 @@ export class Node implements NodeService, TransportHandler {
   readonly #contact: LeaderContact;
   readonly #sweeper: Sweeper;
   readonly #known: KnownMembers;
+  readonly #introductions: Introductions;
   #cancelTick: () => void = () => {};
   #stopped = false;
   #stopping: Promise<void> | undefined;
@@ -95,6 +97,7 @@ export class Node implements NodeService, TransportHandler {
       this.#sweeper.watch();
       return writes.barrier(deadlineMs);
     };
+    this.#introductions = this.#makeIntroductions();
     const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
     this.#leaderCalls = new LeaderCalls({
       clock,
@@ -118,6 +121,24 @@ export class Node implements NodeService, TransportHandler {
       store,
       reader,
       repair,
+      introductions: this.#introductions,
+    });
+  }
+
+  #makeIntroductions(): Introductions {
+    const { clock, nodeId, addresses, transport, raft } = this.#parts;
+    return new Introductions({
+      clock,
+      driver: this.#driver,
+      self: { id: nodeId, raftAddress: addresses.raftAddress },
+      call: (to, self) =>
+        transport.call(
+          to,
+          "introduce",
+          encodeRequest<"introduce">(self, INTRODUCTION_MS_MAX),
+          INTRODUCTION_MS_MAX,
+        ),
+      onChange: () => this.#onMembership(raft.membership),
     });
   }
 
@@ -419,7 +440,7 @@ export class Node implements NodeService, TransportHandler {
   #onMembership(membership: Membership): void {
     const { nodeId, transport, identity } = this.#parts;
     const peers = membership.members.length > 0 ? membership.members : identity.peers;
-    transport.setPeers(peers.filter((member) => member.id !== nodeId));
+    transport.setPeers(this.#introductions.withKnown(peers).filter((member) => member.id !== nodeId));
     if (membership.members.length > 0) this.#known.update(membership.members);
   }
 
@@ -444,6 +465,7 @@ export class Node implements NodeService, TransportHandler {
     this.#handOverWhenFull();
     if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
+    this.#introductions.sweep();
     this.#storage.sweep();
     this.#pool.sweep();
   }

@@ -70,6 +70,8 @@ export interface OpenNodeOptions {
   /** Limit of the log on disk. */
   readonly logBytesMax: number;
   readonly createDatabases: boolean;
+  /** Entries of one append message, in bytes; LIMITS.appendBytesMax where it is left out. */
+  readonly appendBytesMax?: number;
   readonly onFatal: (error: Error) => void;
 }
 
@@ -196,7 +198,7 @@ function raftOptions(options: OpenNodeOptions, id: NodeId) {
     id,
     electionTicks: Math.max(3, Math.round(options.electionTimeoutMs / options.heartbeatMs)),
     heartbeatTicks: 1,
-    appendBytesMax: LIMITS.appendBytesMax,
+    appendBytesMax: options.appendBytesMax ?? LIMITS.appendBytesMax,
     appendsInFlightMax: LIMITS.appendsInFlightMax,
     appendBytesInFlightMax: LIMITS.appendBytesInFlightMax,
     uncommittedBytesMax: LIMITS.uncommittedBytesMax,

@@ -28,6 +28,8 @@ export interface PeerMethods {
   remove_member: { request: { id: NodeId }; answer: null };
   transfer: { request: { to?: NodeId }; answer: { leaderId: NodeId } };
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
+  /** The caller leads, and this is where answers reach it. */
+  introduce: { request: { id: NodeId; raftAddress: string }; answer: null };
   /** One entry of the log of the member asked; null when it has not got it. */
   log_entry: { request: { index: LogIndex }; answer: Entry | null };
   /** A page as of an index, or as new as the member asked has it; null when it has no such page. */

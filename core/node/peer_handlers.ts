@@ -6,6 +6,7 @@ import type { PageStore } from "../pages/page_store.ts";
 import { readEntry, readPage, type Repair } from "./repair.ts";
 import type { ViewReader } from "./view_pages.ts";
 import type { Driver } from "./driver.ts";
+import type { Introductions } from "./introductions.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
 import type { SnapshotSource } from "./snapshot_source.ts";
@@ -22,14 +23,27 @@ export interface PeerHandlersOptions {
   readonly store: PageStore;
   readonly reader: ViewReader;
   readonly repair: Repair;
+  readonly introductions: Introductions;
   /** Resolves with an index that nothing committed before the call lies above. */
   readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
 
 /** What the leader does for itself and for others; each refuses with `not_leader` elsewhere. */
 export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
-  const { clusterId, clock, driver, writes, members, snapshots, confirm, log, store, reader, repair } =
-    options;
+  const {
+    clusterId,
+    clock,
+    driver,
+    writes,
+    members,
+    snapshots,
+    confirm,
+    log,
+    store,
+    reader,
+    repair,
+    introductions,
+  } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
     write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
@@ -52,6 +66,10 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     set_addresses: async ({ id, ...addresses }, timeoutMs) => {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
+    },
+    introduce: (peer) => {
+      introductions.heard(peer);
+      return Promise.resolve(null);
     },
     log_entry: ({ index }) => attempt(() => readEntry(log, index, repair)),
     page: (request) => attempt(() => readPage(store, reader, request)),

@@ -38,7 +38,7 @@ export const CANARIES: readonly Canary[] = [
       file: "core/raft/leader.ts",
       find: "      this.#reads.begin(state.commitIndex);\n",
       replace: "      this.#reads.begin(state.commitIndex);\n" +
-        "      this.#reads.confirmed(this.#reads.newest, (read, index) => this.#answerRead(read, index));\n",
+        "      this.#reads.confirmed(this.#reads.newest, (read, index) => this.#answer(read, index, false));\n",
     }],
   },
   {
@@ -73,11 +73,11 @@ export const CANARIES: readonly Canary[] = [
     }],
   },
   {
-    name: "an idempotency key is not stored with its write",
+    name: "an idempotency key is not in the entry of its write",
     edits: [{
       file: "core/sql/write_runner.ts",
-      find: "if (found !== undefined) return found;",
-      replace: "if (found !== undefined && Math.abs(0) > 0) return found;",
+      find: "if (!this.#isReadOnly) this.#keys.add(key, hash, answer);",
+      replace: "void key; void hash;",
     }],
   },
   {

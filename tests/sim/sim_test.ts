@@ -2,7 +2,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import { simulate } from "./simulation.ts";
 
 /** Seeds that once found something; README.md says what. */
-const REGRESSIONS = [5, 10, 17, 24, 230, 234];
+const REGRESSIONS = [5, 10, 17, 24, 230, 234, 461, 553, 2052];
 /** Always the same ones: new ones are for `deno task sim`. */
 const SEEDS = Array.from({ length: 60 }, (_, i) => 1_000 + i);
 

@@ -186,9 +186,21 @@ class Simulation {
   }
 
   async #rows(machine: Machine, database: string, sql: string): Promise<{ rows: unknown[][] }> {
-    const answer = this.#workload.rows(machine, database, sql);
-    await this.#until("answer a query", answer);
-    return await answer;
+    return await this.#again("answer a query", () => this.#workload.rows(machine, database, sql));
+  }
+
+  /** A page that rotted may be met first here; it is repaired meanwhile. */
+  async #again<T>(what: string, action: () => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      const acting = action();
+      try {
+        await this.#until(what, acting);
+        return await acting;
+      } catch (error) {
+        if (attempt === 20 || this.#plan.faults.bit_rot === 0) throw error;
+        for (let i = 0; i < 500; i++) await this.#step();
+      }
+    }
   }
 
   /** A keyed write happened once if it was acknowledged, at most once in any case (promise 5). */
@@ -249,17 +261,7 @@ class Simulation {
       }
       return whole;
     };
-    // A page that rotted may be met first here; it is repaired meanwhile.
-    for (let attempt = 1;; attempt++) {
-      const reading = read();
-      try {
-        await this.#until("give a backup", reading);
-        return await reading;
-      } catch (error) {
-        if (attempt === 20 || this.#plan.faults.bit_rot === 0) throw error;
-        for (let i = 0; i < 500; i++) await this.#step();
-      }
-    }
+    return await this.#again("give a backup", read);
   }
 
   /** Logs that hold the same index hold the same entry there, and the same history before it. */

@@ -99,6 +99,7 @@ export function drawPlan(random: SeededRandom): Plan {
     tuning: {
       checkpointBytes: random.pick([16 * KIB, 64 * KIB, 512 * KIB]),
       checkpointAgeMs: random.pick([500, 3_000, 60_000]),
+      appendBytesMax: random.pick([1, 16 * KIB, 1_024 * KIB]),
       retainMs: random.pick([0, 0, 0, 1_000, 10_000]),
       logBytesMax: random.pick([512 * KIB, 2_048 * KIB, 64 * 1_024 * KIB]),
     },

@@ -354,7 +354,6 @@ export class Workload {
   }
 }
 
-// deno-lint-ignore require-await
 async function* feed(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* chunks;
 }

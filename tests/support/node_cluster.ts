@@ -58,7 +58,7 @@ type Shell = Omit<Member, "node">;
 export type NodeTuning = Partial<
   Pick<
     OpenNodeOptions,
-    "checkpointBytes" | "checkpointAgeMs" | "retainMs" | "logBytesMax" | "createDatabases"
+    "checkpointBytes" | "checkpointAgeMs" | "retainMs" | "logBytesMax" | "createDatabases" | "appendBytesMax"
   >
 >;
 

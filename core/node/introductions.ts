@@ -1,0 +1,62 @@
+import type { Milliseconds, NodeId } from "../base/ids.ts";
+import type { Clock, PeerAddress } from "../base/ports.ts";
+import type { Driver } from "./driver.ts";
+
+export interface IntroductionsOptions {
+  readonly clock: Clock;
+  readonly driver: Driver;
+  /** What this node says of itself. */
+  readonly self: PeerAddress;
+  readonly call: (to: NodeId, self: PeerAddress) => Promise<unknown>;
+  /** The peers changed: connections must follow. */
+  readonly onChange: () => void;
+}
+
+/** Silent members are told who leads at this pace. */
+const REPEAT_MS = 1_000;
+/** Leaders that were heard of but are in no membership here yet; more than a few at once would be a mistake. */
+const KNOWN_MAX = 16;
+
+/**
+ * A member that was away may never have heard of the one that leads now: it gets its messages and has no address for the
+ * answers, so the leader can never learn what it lacks. A leader therefore introduces itself to members that are silent, by
+ * a call, whose answer comes back over the same connection.
+ */
+export class Introductions {
+  readonly #options: IntroductionsOptions;
+  readonly #known = new Map<NodeId, PeerAddress>();
+  #nextMs = 0;
+
+  constructor(options: IntroductionsOptions) {
+    this.#options = options;
+  }
+
+  /** Another member said that it leads. */
+  heard(peer: PeerAddress): void {
+    if (this.#known.get(peer.id)?.raftAddress === peer.raftAddress) return;
+    this.#known.delete(peer.id);
+    this.#known.set(peer.id, peer);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > KNOWN_MAX) this.#known.delete(oldest as NodeId);
+    this.#options.onChange();
+  }
+
+  /** The peers of the membership and those that have introduced themselves. */
+  withKnown(members: readonly PeerAddress[]): PeerAddress[] {
+    for (const { id } of members) this.#known.delete(id);
+    return [...members, ...this.#known.values()];
+  }
+
+  /** Called with every tick. */
+  sweep(): void {
+    const { clock, driver, self, call } = this.#options;
+    if (driver.role !== "leader" || clock.nowMs() < this.#nextMs) return;
+    this.#nextMs = clock.nowMs() + REPEAT_MS;
+    for (const { id, recentActive } of driver.raft.status().progress) {
+      if (!recentActive) call(id, self).catch(() => {});
+    }
+  }
+}
+
+/** A call that is not answered by then is repeated anyway. */
+export const INTRODUCTION_MS_MAX: Milliseconds = REPEAT_MS;

@@ -204,11 +204,10 @@ export class Checkpoints {
     });
   }
 
-  /** Not while a dropped database of the same name still owns the file, nor one that is staged shares it (promise 3). */
+  /** Uploads are copied as well, so that the log need not hold them as a whole; what is dropped is not. */
   #canRun(database: Database, keep: Keep): boolean {
-    const { store } = this.#options;
-    if (store.hasGone(database.name) || !database.isVisibleAt(store.publishedIndex)) return false;
-    return indexFor(database, keep) > database.checkpoint.index;
+    const isDropped = (database.droppedAt ?? Infinity) <= this.#options.store.publishedIndex;
+    return !isDropped && indexFor(database, keep) > database.checkpoint.index;
   }
 
   async #run(database: Database, keep: Keep): Promise<void> {
@@ -219,12 +218,13 @@ export class Checkpoints {
     if (expired > 0) {
       events.event("views_expired", { database: database.name, before: index, count: expired });
     }
+    if (database.checkpoint.index === 0) database.fileName = fileNameFor(database, store);
     const plan = planCheckpoint(database, index);
     this.#notBefore.set(database, clock.nowMs() + RETRY_MS);
     await pool.checkpoint(plan);
     const { pageSize, pageCount, pageNumbers } = plan;
     const record = { databaseId: database.id, index, pageCount, pageSize, hasSums: true };
-    await writeCheckpointMeta(disk, database.name, record);
+    await writeCheckpointMeta(disk, database.fileName, record);
     this.#notBefore.delete(database);
     this.#since.delete(database);
     store.checkpointed(database, { index, pageCount, hasSums: true });
@@ -240,12 +240,17 @@ export class Checkpoints {
   async #remove(gone: readonly Database[]): Promise<void> {
     const { disk, pool } = this.#options;
     for (const { id } of gone) pool.closeDatabase(id);
-    const names = gone.filter(({ checkpoint }) => checkpoint.index > 0).map(({ name }) => name);
+    const names = gone.filter(({ checkpoint }) => checkpoint.index > 0).map(({ fileName }) => fileName);
     if (names.length === 0) return;
     for (const name of names) removeWhereFound(disk, metaFile(name));
     await disk.syncDirectory("db");
     for (const name of names) removeFiles(disk, name);
   }
+}
+
+/** Of the files of a database that has none yet. */
+function fileNameFor(database: Database, store: PageStore): string {
+  return store.mayHavePlainFile(database) ? database.name : `${database.name}~${database.id}`;
 }
 
 function indexFor(database: Database, keep: Keep): LogIndex {
@@ -297,4 +302,40 @@ export function removeOrphans(disk: Disk, isKnown: (id: DatabaseId) => boolean):
     if (name !== undefined && !disk.exists(metaFile(name))) removeFiles(disk, name);
     if (entry.endsWith(".tmp")) removeWhereFound(disk, `db/${entry}`);
   }
+}
+
+/**
+ * Gives files their plain names where those are free by now. Nothing may read them meanwhile: at the start and at the end of
+ * a node. What a crash interrupts, `finishRenames` completes.
+ */
+export async function settleFileNames(disk: Disk, store: PageStore): Promise<void> {
+  for (const database of store.visible()) {
+    const { name, fileName, checkpoint } = database;
+    if (fileName === name || checkpoint.index === 0 || !store.mayHavePlainFile(database)) continue;
+    removeFiles(disk, name);
+    await disk.syncDirectory("db");
+    await renameFiles(disk, fileName, name);
+    database.fileName = name;
+  }
+}
+
+/** Before the records are read. */
+export async function finishRenames(disk: Disk): Promise<void> {
+  for (const entry of disk.list("db")) {
+    const [, from, name] = /^((.*)~\d+)\.meta$/.exec(entry) ?? [];
+    if (from === undefined || name === undefined || disk.exists(metaFile(name))) continue;
+    const isHalfDone = !disk.exists(databaseFile(from)) ||
+      (!disk.exists(sumFile(from)) && disk.exists(sumFile(name)));
+    if (isHalfDone) await renameFiles(disk, from, name);
+  }
+}
+
+/** The record follows when the files are there for good. */
+async function renameFiles(disk: Disk, from: string, to: string): Promise<void> {
+  for (const pathOf of [databaseFile, sumFile]) {
+    if (disk.exists(pathOf(from))) disk.rename(pathOf(from), pathOf(to));
+  }
+  await disk.syncDirectory("db");
+  disk.rename(metaFile(from), metaFile(to));
+  await disk.syncDirectory("db");
 }

@@ -5,6 +5,7 @@ import { databaseFile } from "../pages/checkpoint_meta.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
+import { settleFileNames } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
 import { INTRODUCTION_MS_MAX, Introductions } from "./introductions.ts";
 import { KnownMembers } from "./known_members.ts";
@@ -194,7 +195,7 @@ export class Node implements NodeService, TransportHandler {
       clock,
       events,
       segments: () => log.segments(),
-      fileOf: (database) => databaseFile(database.name),
+      fileOf: (database) => databaseFile(database.fileName),
       onWriteResults: (results) => this.#writes.onWriteResults(results),
       onPageDamaged: ({ databaseId, damage }) => this.#storage.repair.page(databaseId, damage),
       onWriterLost: (running) => this.#writes.onWriterLost(running),
@@ -257,6 +258,7 @@ export class Node implements NodeService, TransportHandler {
     await this.#storage.stop();
     await this.#storage.checkpoints.all();
     this.#pool.stop();
+    await settleFileNames(this.#parts.disk, this.#parts.store);
     await this.#parts.transport.close();
     await this.#parts.log.close();
     await this.#parts.hardState.close();

@@ -22,7 +22,7 @@ import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership }
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
-import { readCheckpoints, removeOrphans } from "./checkpoints.ts";
+import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
 import { Node } from "./node.ts";
 import type { NodeParts } from "./node_parts.ts";
@@ -88,6 +88,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Node> {
   disk.makeDirectory("db");
   const hardState = await HardStateFile.open(disk);
   await finishSnapshot(disk, hardState);
+  await finishRenames(disk);
   const opened = await readLog(options, identity.clusterId, hardState).catch(async (error) => {
     if (isDiskFull(error) && DiskReserve.remove(disk)) return readLog(options, identity.clusterId, hardState);
     if (!(error instanceof DamageError) || error.damaged.length === 0) throw error;
@@ -100,6 +101,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Node> {
   mustHoldCheckpoints(log.lastIndex(), commitIndex);
   store.publish(commitIndex);
   removeOrphans(disk, (id) => store.get(id) !== undefined);
+  await settleFileNames(disk, store);
   const raft = new Raft(raftOptions(options, identity.nodeId), {
     hardState: hardState.value,
     log,

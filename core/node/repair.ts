@@ -134,13 +134,13 @@ export class Repair {
   /** No checkpoint runs. Returns false when the page offered is not the one that was lost. */
   async #putPage(database: Database, pageNumber: PageNumber, { index, bytes }: PageAnswer): Promise<boolean> {
     const { disk } = this.#options;
-    const { name, pageSize, checkpoint } = database;
+    const { fileName, pageSize, checkpoint } = database;
     if (bytes.length !== pageSize) return false;
-    const sums = new PageSumReader(disk, name);
+    const sums = new PageSumReader(disk, fileName);
     const expected = sums.get(pageNumber);
     sums.close();
     const sum = crc32(bytes);
-    const file = disk.openFile(databaseFile(name), "write");
+    const file = disk.openFile(databaseFile(fileName), "write");
     try {
       // A page of another index counts only if it has not changed since: its checksum says so, or what lies here does.
       const isProven = sum === expected || index === checkpoint.index || isAt(file, bytes, pageNumber);
@@ -157,9 +157,9 @@ export class Repair {
   /** It was the checksum that was damaged. All are written anew, as a checkpoint does. */
   async #putSum(database: Database, pageNumber: PageNumber, sum: number): Promise<void> {
     const { disk } = this.#options;
-    const { name, pageSize, checkpoint } = database;
-    const reader = new PageSumReader(disk, name);
-    const writer = new PageSumWriter(disk, sumFile(name), pageSize);
+    const { fileName, pageSize, checkpoint } = database;
+    const reader = new PageSumReader(disk, fileName);
+    const writer = new PageSumWriter(disk, sumFile(fileName), pageSize);
     try {
       for (let page = 1; page <= checkpoint.pageCount; page++) {
         writer.add(page === pageNumber ? sum : reader.get(page) ?? 0);

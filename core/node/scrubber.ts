@@ -87,7 +87,7 @@ export class Scrubber {
     const { disk, store, isCopying } = this.#options;
     if (isCopying()) return 0;
     const database = store.get(databaseId);
-    const path = database === undefined ? "" : databaseFile(database.name);
+    const path = database === undefined ? "" : databaseFile(database.fileName);
     if (database === undefined || !isChecked(database) || next > database.checkpoint.pageCount) {
       this.#nextDatabase(databaseId);
       return 0;
@@ -95,7 +95,7 @@ export class Scrubber {
     const { pageSize, checkpoint } = database;
     const count = Math.min(Math.ceil(PIECE_BYTES / pageSize), checkpoint.pageCount - next + 1);
     const file = disk.openFile(path, "read");
-    const sums = new PageSumReader(disk, database.name);
+    const sums = new PageSumReader(disk, database.fileName);
     try {
       for (let page = next; page < next + count; page++) this.#checkPage(database, file, sums, page);
     } finally {
@@ -115,7 +115,7 @@ export class Scrubber {
     if (read === bytes.length && crc32(bytes) === expected) return;
     this.#options.repair.page(database.id, {
       place: "file",
-      path: databaseFile(database.name),
+      path: databaseFile(database.fileName),
       pageNumber,
       at: database.published,
       expected,

@@ -69,7 +69,8 @@ export class SnapshotFetch {
     for (const database of databases) {
       if (database.pageCount === 0 || await isCurrent(database)) continue;
       await this.#stage(sessionId, database);
-      const { id: databaseId, name, pageSize, pageCount, index } = database;
+      const { id: databaseId, pageSize, pageCount, index, visibleFrom } = database;
+      const name = visibleFrom === undefined ? `${database.name}~${databaseId}` : database.name;
       staged.push({ databaseId, name, pageSize, pageCount, index, hasSums: true });
     }
     // The views have done their work; that they stay open a while if this is lost does no harm.

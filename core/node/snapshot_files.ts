@@ -10,10 +10,15 @@ import { fileDamaged, UnknownFormatError } from "../log/damage.ts";
 import { readWholeFile, replaceFile } from "../log/replace_file.ts";
 import { LOG_FOLDER } from "../log/segment_header.ts";
 import { type Catalog, writeCatalog } from "../pages/catalog.ts";
-import { type CheckpointMeta, databaseFile, writeCheckpointMeta } from "../pages/checkpoint_meta.ts";
+import {
+  type CheckpointMeta,
+  databaseFile,
+  metaFile,
+  writeCheckpointMeta,
+} from "../pages/checkpoint_meta.ts";
 import { sumFile } from "../pages/page_sums.ts";
 import type { SnapshotMetadata } from "../raft/message.ts";
-import { removeOrphans } from "./checkpoints.ts";
+import { readCheckpoints, removeOrphans } from "./checkpoints.ts";
 
 export const SNAPSHOT_FOLDER = "snapshot";
 export const MANIFEST_PATH = `${SNAPSHOT_FOLDER}/manifest`;
@@ -21,6 +26,7 @@ export const MANIFEST_PATH = `${SNAPSHOT_FOLDER}/manifest`;
 const MANIFEST_VERSION = 1;
 
 export interface StagedDatabase extends CheckpointMeta {
+  /** Of its files when they are in place. */
   readonly name: string;
 }
 
@@ -93,6 +99,7 @@ export async function placeSnapshot(disk: Disk, hardState: HardStateFile, manife
   }
   await disk.syncDirectory("db");
   for (const { name, ...meta } of staged) await writeCheckpointMeta(disk, name, meta);
+  removeOtherCopies(disk, staged);
   const known = new Set(catalog.databases.map(({ id }) => id));
   removeOrphans(disk, (id) => known.has(id));
   await writeCatalog(disk, catalog);
@@ -100,6 +107,15 @@ export async function placeSnapshot(disk: Disk, hardState: HardStateFile, manife
   if (manifest.discardLog) {
     for (const name of disk.list(LOG_FOLDER)) disk.remove(`${LOG_FOLDER}/${name}`);
     await disk.syncDirectory(LOG_FOLDER);
+  }
+}
+
+/** Files of an older copy under another name. */
+function removeOtherCopies(disk: Disk, staged: readonly StagedDatabase[]): void {
+  const names = new Map(staged.map(({ databaseId, name }) => [databaseId, name]));
+  for (const { databaseId, name } of readCheckpoints(disk)) {
+    const placed = names.get(databaseId);
+    if (placed !== undefined && placed !== name) disk.remove(metaFile(name));
   }
 }
 

@@ -16,12 +16,12 @@ export function planCheckpoint(
   readonly positions: Float64Array;
   sums: SumsOfCopy;
 } {
-  const { id, name, pageSize, pages, checkpoint } = database;
+  const { id, fileName, pageSize, pages, checkpoint } = database;
   const pageCount = pages.pageCountAt(index);
   const record = checkpoint.index === 0 ? undefined : { databaseId: id, pageSize, ...checkpoint };
   const { checksums, ...versions } = pages.newestAt(index);
   return {
-    file: databaseFile(name),
+    file: databaseFile(fileName),
     pageSize,
     pageCount,
     // A file without a record is what a dropped database or an unfinished first copy left: nothing of it counts.

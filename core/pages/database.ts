@@ -46,6 +46,11 @@ export class Database {
   readonly id: DatabaseId;
   readonly name: string;
   readonly pageSize: number;
+  /**
+   * Name of its files, without ending: its own, unless another database had the name when the first checkpoint was made;
+   * then `NAME~ID`, which no name can be.
+   */
+  fileName: string;
   pages: PageIndex;
   checkpoint: CheckpointState;
   /** Index that made it visible; the id itself unless it was staged. Undefined: still staged. */
@@ -80,6 +85,7 @@ export class Database {
     this.id = id;
     this.name = name;
     this.pageSize = pageSize;
+    this.fileName = name;
     this.visibleFrom = visible ? id : undefined;
     this.checkpoint = checkpoint ?? { index: 0, pageCount: 0 };
     this.pages = new PageIndex(this.checkpoint.index, this.checkpoint.pageCount);

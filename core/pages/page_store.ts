@@ -9,6 +9,7 @@ import type { PageDelta } from "./page_index.ts";
 /** What is known of a `.db` file on disk when the node starts. */
 export interface StoredCheckpoint extends CheckpointState {
   readonly databaseId: DatabaseId;
+  /** Of its files. */
   readonly name: string;
   readonly pageSize: number;
 }
@@ -33,7 +34,7 @@ export interface AppendedTransaction {
 export class PageStore {
   readonly #databases = new Map<DatabaseId, Database>();
   readonly #byName = new Map<string, Database[]>();
-  #checkpoints: ReadonlyMap<DatabaseId, CheckpointState> = new Map();
+  #checkpoints: ReadonlyMap<DatabaseId, StoredCheckpoint> = new Map();
   /** Databases with entries that are not published. */
   readonly #dirty = new Set<Database>();
   /** Published as gone: their files may be removed when the last view is closed. */
@@ -59,6 +60,7 @@ export class PageStore {
       const checkpoint = this.#checkpoints.get(id);
       const database = new Database(id, name, pageSize, false, checkpoint, this.#history);
       database.visibleFrom = visibleFrom;
+      database.fileName = checkpoint?.name ?? name;
       this.#add(database);
     }
   }
@@ -141,9 +143,10 @@ export class PageStore {
         const taken = !body.staged && this.findAtTip(body.name) !== undefined;
         if (taken) return undefined;
         const checkpoint = this.#checkpoints.get(entry.index);
-        this.#add(
-          new Database(entry.index, body.name, body.pageSize, !body.staged, checkpoint, this.#history),
-        );
+        const { name, pageSize, staged } = body;
+        const database = new Database(entry.index, name, pageSize, !staged, checkpoint, this.#history);
+        database.fileName = checkpoint?.name ?? name;
+        this.#add(database);
         return undefined;
       }
       case "drop": {
@@ -258,9 +261,15 @@ export class PageStore {
     return this.#gone;
   }
 
-  /** A dropped database of that name still has its file. */
-  hasGone(name: string): boolean {
-    return (this.#byName.get(name) ?? []).some((database) => this.#gone.has(database));
+  /**
+   * Whether the files of the database may have its plain name: not while it is staged, nor while another database, dropped
+   * or about to be replaced, has them.
+   */
+  mayHavePlainFile(database: Database): boolean {
+    if (database.visibleFrom === undefined || database.visibleFrom > this.#published) return false;
+    return !(this.#byName.get(database.name) ?? []).some((other) =>
+      other !== database && other.fileName === database.name && other.checkpoint.index > 0
+    );
   }
 
   #add(database: Database): void {

@@ -139,10 +139,26 @@ Deno.test("PageStore: a dropped database stays until its last view is closed", (
   bench.store.publish(bench.append(encodeDrop({ databaseId: id, wallMs: 0 })));
   strictEqual(bench.store.find("a"), undefined);
   deepStrictEqual(bench.store.takeGone(), []);
-  ok(bench.store.hasGone("a"));
   view.close();
   deepStrictEqual(bench.store.takeGone(), [database]);
-  strictEqual(bench.store.hasGone("a"), false);
+});
+
+Deno.test("PageStore: a database has the plain file name unless another one has it, or it is staged", () => {
+  const bench = new Bench();
+  const first = bench.create("a");
+  bench.store.publish(bench.pages(first, [1], 1));
+  const old = bench.store.get(first)!;
+  ok(bench.store.mayHavePlainFile(old));
+  old.checkpointed({ index: old.published, pageCount: 1 });
+  const view = old.openView();
+  bench.append(encodeDrop({ databaseId: first, wallMs: 0 }));
+  const second = bench.create("a");
+  bench.store.publish(bench.pages(second, [1], 1));
+  const fresh = bench.store.get(second)!;
+  strictEqual(bench.store.mayHavePlainFile(fresh), false, "a view still reads the old file");
+  view.close();
+  bench.store.takeGone();
+  ok(bench.store.mayHavePlainFile(fresh));
 });
 
 Deno.test("PageStore: entries at or below a checkpoint are in the file and are not indexed again", () => {

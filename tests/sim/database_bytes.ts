@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 
-/** Opens the bytes of a `.db` file in native SQLite: what `integrity_check` says, and the list in it. */
+/** Opens the bytes of a `.db` file in native SQLite: what `integrity_check` says, and the list in it, if any. */
 export function readList(
   parts: readonly Uint8Array[],
 ): { readonly integrity: string; readonly items: readonly number[] } {
@@ -14,6 +14,8 @@ export function readList(
       const [row] = database.prepare("PRAGMA integrity_check").all() as { integrity_check: string }[];
       const integrity = row?.integrity_check ?? "no answer";
       if (integrity !== "ok") return { integrity, items: [] };
+      const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'list'").all();
+      if (tables.length === 0) return { integrity, items: [] };
       const rows = database.prepare("SELECT item FROM list ORDER BY id").all() as { item: number }[];
       return { integrity, items: rows.map(({ item }) => item) };
     } catch (error) {

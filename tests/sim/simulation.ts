@@ -180,8 +180,12 @@ class Simulation {
       }
       await this.#checkOnce(first as Machine, database);
       await this.#checkGroups(first as Machine, database);
-      await this.#checkBytes(database);
     }
+    const all = await this.#again(
+      "list databases",
+      () => this.#workload.ask(first as Machine, (node) => node.listDatabases()),
+    );
+    for (const { name } of all) await this.#checkBytes(name);
     await this.#checkLogs();
   }
 

@@ -237,7 +237,7 @@ export class StoreBench {
     return {
       databaseId: database.id,
       pageSize: database.pageSize,
-      file: database.checkpoint.index > 0 ? databaseFile(database.name) : undefined,
+      file: database.checkpoint.index > 0 ? databaseFile(database.fileName) : undefined,
       filePageCount: database.checkpoint.pageCount,
       hasSums: database.checkpoint.hasSums === true,
       pages: database.pages.export(through),

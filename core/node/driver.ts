@@ -6,7 +6,7 @@ import type { Log } from "../log/log.ts";
 import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../raft/message.ts";
 import type { Membership } from "../raft/membership.ts";
-import type { HardState, Output, ReadState, Role } from "../raft/output.ts";
+import type { Fork, HardState, Output, ReadState, Role } from "../raft/output.ts";
 import { type DiskReserve, isDiskFull } from "./disk_reserve.ts";
 import type { Raft } from "../raft/raft.ts";
 
@@ -18,9 +18,11 @@ export interface DriverListener {
   onReadState(state: ReadState): void;
   onRole(role: Role, term: Term, leader: NodeId): void;
   onMembership(membership: Membership): void;
+  /** Two logs disagree where they cannot; the core did not act on the message that showed it (promise 4). */
+  onFork(fork: Fork): void;
   /** The leader's log does not reach back far enough: its databases are needed, at this index or later. */
   onSnapshot(snapshot: SnapshotMetadata): void;
-  /** The process must end: what is on disk can no longer be trusted, or a fork was found (promises 1 and 4). */
+  /** The process must end: what is on disk can no longer be trusted (promise 1). */
   onFatal(error: Error): void;
 }
 
@@ -142,9 +144,7 @@ export class Driver {
   #carryOut(output: Output): void {
     const { events } = this.#options;
     for (const { name, facts } of output.events) events.event(name, facts);
-    if (output.fork !== undefined) {
-      throw new Error(`The log of this node and the leader's disagree: ${JSON.stringify(output.fork)}`);
-    }
+    if (output.fork !== undefined) this.#options.listener.onFork(output.fork);
     if (output.entries.length > 0 && !this.#append(output)) {
       this.#stalled = output;
       events.event("log_append_stalled", { from: output.entries[0]?.index, entries: output.entries.length });

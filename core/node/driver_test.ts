@@ -78,6 +78,7 @@ class Bench {
         onReadState: () => {},
         onRole: (role, term) => this.told.push(`${role} in term ${term}`),
         onMembership: () => {},
+        onFork: () => {},
         onSnapshot: () => {},
         onFatal: (error) => this.fatal.push(error),
       },

@@ -1,4 +1,4 @@
-import type { Milliseconds, NodeId } from "../base/ids.ts";
+import type { NodeId } from "../base/ids.ts";
 import type { Clock, PeerAddress } from "../base/ports.ts";
 import type { Driver } from "./driver.ts";
 
@@ -57,6 +57,3 @@ export class Introductions {
     }
   }
 }
-
-/** A call that is not answered by then is repeated anyway. */
-export const INTRODUCTION_MS_MAX: Milliseconds = REPEAT_MS;

@@ -7,7 +7,8 @@ import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
 import { settleFileNames } from "./checkpoints.ts";
 import { Driver } from "./driver.ts";
-import { INTRODUCTION_MS_MAX, Introductions } from "./introductions.ts";
+import { ForkJudge } from "./fork_judge.ts";
+import { Introductions } from "./introductions.ts";
 import { KnownMembers } from "./known_members.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import { LeaderContact } from "./leader_contact.ts";
@@ -48,8 +49,8 @@ const CAMPAIGN_PAUSE_MS_MAX = 40;
 
 /** Pause between two attempts to find a leader whose disk is not full. */
 const FULL_HAND_OVER_MS = 10_000;
-/** One step of a snapshot: a few pages, or the opening of views of all databases. */
-const SNAPSHOT_CALL_MS_MAX = 10_000;
+/** What members ask of each other: a few pages, an entry, or the opening of views of all databases. */
+const MEMBER_CALL_MS_MAX = 10_000;
 
 /** One member of the cluster: wires the parts together and offers them as a service. No logic of its own. */
 export class Node implements NodeService, TransportHandler {
@@ -68,6 +69,7 @@ export class Node implements NodeService, TransportHandler {
   readonly #sweeper: Sweeper;
   readonly #known: KnownMembers;
   readonly #introductions: Introductions;
+  readonly #forks: ForkJudge;
   #cancelTick: () => void = () => {};
   #stopped = false;
   #stopping: Promise<void> | undefined;
@@ -99,6 +101,7 @@ export class Node implements NodeService, TransportHandler {
       return writes.barrier(deadlineMs);
     };
     this.#introductions = this.#makeIntroductions();
+    this.#forks = this.#makeForkJudge();
     const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
     this.#leaderCalls = new LeaderCalls({
       clock,
@@ -123,38 +126,48 @@ export class Node implements NodeService, TransportHandler {
       reader,
       repair,
       introductions: this.#introductions,
+      forks: this.#forks,
     });
   }
 
   #makeIntroductions(): Introductions {
-    const { clock, nodeId, addresses, transport, raft } = this.#parts;
+    const { clock, nodeId, addresses, raft } = this.#parts;
     return new Introductions({
       clock,
       driver: this.#driver,
       self: { id: nodeId, raftAddress: addresses.raftAddress },
-      call: (to, self) =>
-        transport.call(
-          to,
-          "introduce",
-          encodeRequest<"introduce">(self, INTRODUCTION_MS_MAX),
-          INTRODUCTION_MS_MAX,
-        ),
+      call: (to, self) => this.#callMember(to, "introduce", self),
       onChange: () => this.#onMembership(raft.membership),
     });
   }
 
+  #makeForkJudge(): ForkJudge {
+    return new ForkJudge({
+      ...this.#parts,
+      committedIndex: () => this.#parts.store.publishedIndex,
+      askMark: (member, index) => this.#callMember(member, "log_mark", { index }),
+      tell: (member, index) => this.#callMember(member, "fork_suspected", { index }),
+      onFatal: (error) => this.#fail(error),
+    });
+  }
+
+  async #callMember<M extends PeerMethod>(
+    to: NodeId,
+    method: M,
+    request: PeerMethods[M]["request"],
+  ): Promise<PeerMethods[M]["answer"]> {
+    const body = encodeRequest<M>(request, MEMBER_CALL_MS_MAX);
+    return decodeAnswer<M>(await this.#parts.transport.call(to, method, body, MEMBER_CALL_MS_MAX));
+  }
+
   #makeStorage(): Storage {
-    const { transport } = this.#parts;
     return new Storage({
       parts: this.#parts,
       driver: this.#driver,
       pool: this.#pool,
       writersNeedFrom: () => this.#writes.needsFrom(),
       onCheckpoint: (database) => this.#writes.onCheckpoint(database),
-      callMember: async (to, method, request) => {
-        const body = encodeRequest(request, SNAPSHOT_CALL_MS_MAX);
-        return decodeAnswer(await transport.call(to, method, body, SNAPSHOT_CALL_MS_MAX));
-      },
+      callMember: (to, method, request) => this.#callMember(to, method, request),
       onPublished: (index) => this.#onPublished(index),
       onFatal: (error) => this.#fail(error),
     });
@@ -169,6 +182,7 @@ export class Node implements NodeService, TransportHandler {
         onReadState: (state) => this.#gate.onReadState(state),
         onRole: () => this.#onRole(),
         onMembership: (membership) => this.#onMembership(membership),
+        onFork: (fork) => this.#forks.suspect(fork),
         onSnapshot: (snapshot) => this.#storage.install.begin(snapshot),
         onFatal: (error) => this.#fail(error),
       },

@@ -24,6 +24,7 @@ import { Raft } from "../raft/raft.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
+import { explainFork, readForkReport } from "./fork_judge.ts";
 import { Node } from "./node.ts";
 import type { NodeParts } from "./node_parts.ts";
 import { decodeAnswer, encodeRequest } from "./peer_calls.ts";
@@ -84,6 +85,8 @@ const JOIN_RETRY_MS = 250;
 
 export async function openNode(options: OpenNodeOptions): Promise<Node> {
   const { disk } = options;
+  const fork = readForkReport(disk);
+  if (fork !== undefined) throw new NodeError("internal", `Cannot start: ${explainFork(fork)}`);
   const identity = await identify(options);
   disk.makeDirectory("db");
   const hardState = await HardStateFile.open(disk);

@@ -7,6 +7,7 @@ import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { Entry } from "../raft/message.ts";
+import type { LogMark } from "./fork_judge.ts";
 import type { PageAnswer, PageRequest } from "./repair.ts";
 import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
 import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
@@ -30,6 +31,10 @@ export interface PeerMethods {
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
   /** The caller leads, and this is where answers reach it. */
   introduce: { request: { id: NodeId; raftAddress: string }; answer: null };
+  /** What the member's log holds at an index, for the judgement of a fork. */
+  log_mark: { request: { index: LogIndex }; answer: LogMark | null };
+  /** The caller's log and that of the member asked disagree at an index. */
+  fork_suspected: { request: { index: LogIndex }; answer: null };
   /** One entry of the log of the member asked; null when it has not got it. */
   log_entry: { request: { index: LogIndex }; answer: Entry | null };
   /** A page as of an index, or as new as the member asked has it; null when it has no such page. */

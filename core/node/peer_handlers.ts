@@ -6,6 +6,7 @@ import type { PageStore } from "../pages/page_store.ts";
 import { readEntry, readPage, type Repair } from "./repair.ts";
 import type { ViewReader } from "./view_pages.ts";
 import type { Driver } from "./driver.ts";
+import type { ForkJudge } from "./fork_judge.ts";
 import type { Introductions } from "./introductions.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
@@ -24,6 +25,7 @@ export interface PeerHandlersOptions {
   readonly reader: ViewReader;
   readonly repair: Repair;
   readonly introductions: Introductions;
+  readonly forks: ForkJudge;
   /** Resolves with an index that nothing committed before the call lies above. */
   readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
@@ -43,6 +45,7 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     reader,
     repair,
     introductions,
+    forks,
   } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
@@ -66,6 +69,11 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     set_addresses: async ({ id, ...addresses }, timeoutMs) => {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
+    },
+    log_mark: ({ index }) => Promise.resolve(forks.mark(index)),
+    fork_suspected: ({ index }, _timeoutMs, from) => {
+      forks.suspectedBy(from, index);
+      return Promise.resolve(null);
     },
     introduce: (peer) => {
       introductions.heard(peer);

@@ -81,6 +81,8 @@ export function drawPlan(random: SeededRandom): Plan {
       faults[fault] = 0;
     }
   }
+  // Together they take more disks than a majority can spare.
+  if (faults.bit_rot > 0) faults.wipe = 0;
   const operations = drawWeights(random, OPERATIONS);
   operations.put += 4;
   operations.get += 3;

@@ -2,6 +2,7 @@
  * The program: command line in, one node out. The only place that knows both the core and the network; every other file gets
  * what it needs handed in. As a SQL worker thread the same file is loaded again and only serves messages.
  */
+import { existsSync } from "node:fs";
 import denoJson from "./deno.json" with { type: "json" };
 import { NodeError } from "./core/base/errors.ts";
 import type { NewMember, NodeService } from "./core/node/service.ts";
@@ -13,12 +14,14 @@ import { SystemClock } from "./core/host/system_clock.ts";
 import { SystemRandom } from "./core/host/system_random.ts";
 import type { Node } from "./core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "./core/node/open_node.ts";
+import { verifyData } from "./core/node/verify_data.ts";
 import { runSqlWorker } from "./core/sql/worker.ts";
 import type { CommandContext } from "./net/cli/command_context.ts";
 import { runCommandLine } from "./net/cli/command_line.ts";
 import { runDemo } from "./net/cli/demo/demo.ts";
 import { denoContext } from "./net/cli/deno_context.ts";
 import { formatHostPort, type ServeOptions } from "./net/cli/serve_options.ts";
+import { printFindings, type VerifyOptions } from "./net/cli/verify.ts";
 import { createApp } from "./net/http/app.ts";
 import { errorResponse } from "./net/http/error_response.ts";
 import type { HttpHandler, HttpResponse } from "./net/http/http_message.ts";
@@ -74,6 +77,21 @@ async function serve(options: ServeOptions, { signal }: CommandContext): Promise
   lock.release();
   events.event("stopped", {});
   return 0;
+}
+
+/** Checks the data folder of a node that is not running; the result is the exit code. */
+async function verify(options: VerifyOptions, context: CommandContext): Promise<number> {
+  const { dataDirectory } = options;
+  // To lock a folder would create it.
+  if (!existsSync(dataDirectory)) {
+    throw new NodeError("not_found", `Cannot verify ${dataDirectory}: there is no such folder`);
+  }
+  const lock = DataDirLock.take(dataDirectory);
+  try {
+    return printFindings(await verifyData(new DenoDisk(dataDirectory)), options, context);
+  } finally {
+    lock.release();
+  }
 }
 
 /** At once: nothing may be acknowledged any more, not even by work that is under way (promise 1). */
@@ -163,5 +181,5 @@ if ("WorkerGlobalScope" in globalThis) {
   runSqlWorker(self as unknown as Parameters<typeof runSqlWorker>[0]);
 } else if (import.meta.main) {
   const context = denoContext(import.meta.url, denoJson.version);
-  Deno.exit(await runCommandLine(Deno.args, { serve, demo: runDemo }, context));
+  Deno.exit(await runCommandLine(Deno.args, { serve, demo: runDemo, verify }, context));
 }

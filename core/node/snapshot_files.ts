@@ -83,6 +83,8 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 
 /** The staged files are durable; from here on the snapshot is put in place, whatever happens. */
 export async function writeManifest(disk: Disk, manifest: Manifest): Promise<void> {
+  // The folder itself may be new.
+  await disk.syncDirectory("");
   await disk.syncDirectory(SNAPSHOT_FOLDER);
   await replaceFile(disk, MANIFEST_PATH, encodeManifest(manifest));
 }

@@ -12,6 +12,7 @@ import {
   type ServeOptions,
   type StorageOptions,
 } from "./serve_options.ts";
+import type { VerifyOptions } from "./verify.ts";
 import { UsageError } from "./usage_error.ts";
 
 export interface ClusterOptions {
@@ -64,6 +65,7 @@ export type ParsedCommand =
   | { readonly command: "status"; readonly options: StatusOptions }
   | { readonly command: "load"; readonly options: LoadOptions }
   | { readonly command: "demo"; readonly options: DemoOptions }
+  | { readonly command: "verify"; readonly options: VerifyOptions }
   /** Help or version: to be printed on standard output, exit code 0. */
   | { readonly command: "print"; readonly text: string };
 
@@ -235,6 +237,8 @@ function buildCommand(command: CommandName, args: readonly string[], reader: Opt
           storage: readStorageOptions(reader),
         },
       };
+    case "verify":
+      return { command, options: { dataDirectory: reader.text("data"), json: reader.boolean("json") } };
   }
 }
 

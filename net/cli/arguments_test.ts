@@ -273,7 +273,7 @@ Deno.test("parseCommandLine() prints help and version", () => {
     return parsed.command === "print" ? parsed.text : "";
   };
   assert.equal(print("--version").trim(), "walraft 1.2.3");
-  for (const name of ["serve", "cluster", "shell", "status", "load", "demo"]) {
+  for (const name of ["serve", "cluster", "shell", "status", "load", "demo", "verify"]) {
     assert.match(print("--help"), new RegExp(`\\n  ${name}\\b`));
     const help = print(`${name} --help`);
     assert.match(help, /--config <FILE>/);

@@ -6,12 +6,14 @@ import { describeError } from "./describe_error.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { runShell } from "./shell.ts";
 import { runStatus } from "./status.ts";
+import type { VerifyOptions } from "./verify.ts";
 import { EXIT, UsageError } from "./usage_error.ts";
 
 /** Commands the caller supplies, because they need more of the program than this folder may know. */
 export interface CommandActions {
   serve(options: ServeOptions, context: CommandContext): Promise<number>;
   demo(options: DemoOptions, context: CommandContext): Promise<number>;
+  verify(options: VerifyOptions, context: CommandContext): Promise<number>;
 }
 
 /** Ended by Ctrl-C is how these normally end. */
@@ -22,7 +24,7 @@ const ENDS_BY_SIGNAL: ReadonlySet<string> = new Set(["serve", "cluster", "demo"]
  *
  * ```ts
  * const context = denoContext(import.meta.url, version);
- * Deno.exit(await runCommandLine(Deno.args, { serve, demo }, context));
+ * Deno.exit(await runCommandLine(Deno.args, { serve, demo, verify }, context));
  * ```
  */
 export async function runCommandLine(
@@ -62,6 +64,8 @@ function runParsed(parsed: ParsedCommand, actions: CommandActions, context: Comm
       return runStatus(parsed.options, context);
     case "load":
       return runLoad(parsed.options, context);
+    case "verify":
+      return actions.verify(parsed.options, context);
     case "print":
       context.output.stdout(parsed.text);
       return Promise.resolve(EXIT.ok);

@@ -12,6 +12,7 @@ const ACTIONS: CommandActions = {
     return Promise.resolve(0);
   },
   demo: () => Promise.reject(new UsageError("Cannot show anything")),
+  verify: () => Promise.resolve(0),
 };
 
 async function run(line: string, context: CapturedContext = capturedContext()) {

@@ -1,7 +1,7 @@
 /** Every command with its arguments and options. */
 import type { OptionSpec } from "./option_spec.ts";
 
-export type CommandName = "serve" | "cluster" | "shell" | "status" | "load" | "demo";
+export type CommandName = "serve" | "cluster" | "shell" | "status" | "load" | "demo" | "verify";
 
 export interface CommandSpec {
   readonly summary: string;
@@ -389,6 +389,17 @@ const DEMO: CommandSpec = {
   notes: "Ctrl-C ends the demonstration and its nodes.",
 };
 
+const VERIFY: CommandSpec = {
+  summary: "check the data folder of a stopped node, without changing it",
+  args: [],
+  options: [
+    { kind: "text", name: "data", value: "DIR", default: "data", help: "the folder" },
+    { kind: "boolean", name: "json", value: "true|false", default: false, help: "print JSON" },
+    CONFIG,
+  ],
+  notes: "Exit code 1 when anything is damaged. Where a fork has stopped the node, the report is explained.",
+};
+
 export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   serve: SERVE,
   cluster: CLUSTER,
@@ -396,4 +407,5 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   status: STATUS,
   load: LOAD,
   demo: DEMO,
+  verify: VERIFY,
 };

@@ -10,7 +10,7 @@ const PROGRAM = `
 import { runCommandLine } from ${JSON.stringify(url("./command_line.ts"))};
 import { denoContext } from ${JSON.stringify(url("./deno_context.ts"))};
 const refuse = () => Promise.reject(new Error("Not here"));
-Deno.exit(await runCommandLine(Deno.args, { serve: refuse, demo: refuse }, denoContext(import.meta.url, "9.9.9")));
+Deno.exit(await runCommandLine(Deno.args, { serve: refuse, demo: refuse, verify: refuse }, denoContext(import.meta.url, "9.9.9")));
 `;
 
 /** A process that would hang a test ends here. */

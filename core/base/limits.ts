@@ -85,8 +85,8 @@ export const LIMITS = {
   historyTimesMax: 65_536,
   /** Zeros written ahead of the log's end: some 60 syncs of 16 KiB; larger makes the sync that carries them slower. */
   logFillAheadBytes: 1 * MIB,
-  /** Newest entries kept in memory for followers: what may be in flight to several of them. Older ones are read from disk. */
-  logCacheBytesMax: 64 * MIB,
+  /** Newest entries kept in memory: what may be in flight to a follower, which all of them read. Older ones are on disk. */
+  logCacheBytesMax: 16 * MIB,
   /** Segment files one thread keeps open for reading: 1 GiB of log without opening a file. */
   logFilesOpenMax: 16,
 

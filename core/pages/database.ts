@@ -157,10 +157,14 @@ export class Database {
   /** Adds an entry. Returns the delta once the transaction is complete. */
   append(index: LogIndex, body: PagesBody, bodyPosition: LogPosition): PageDelta | undefined {
     if (body.first) this.#parts = [];
-    assert(
-      body.first || this.#parts.length > 0,
-      () => `Entry ${index} continues a transaction of database ${this.name} whose beginning is missing`,
-    );
+    if (!body.first && this.#parts.length === 0) {
+      // The log was cut in the middle of a transaction that is in the file as a whole.
+      assert(
+        index <= this.checkpoint.index,
+        () => `Entry ${index} continues a transaction of database ${this.name} whose beginning is missing`,
+      );
+      return undefined;
+    }
     if (index <= this.checkpoint.index && body.last) {
       this.#parts = [];
       return undefined;

@@ -121,6 +121,14 @@ Deno.test("Database: a view holds the log it may still read, also when a checkpo
   strictEqual(database.neededPosition, Infinity);
 });
 
+Deno.test("Database: the log may begin in the middle of a transaction that is in the file", () => {
+  const database = new Database(1, "main", PAGE, true, { index: 5, pageCount: 2 });
+  const continued = { ...body([1], 0), first: false, last: false };
+  strictEqual(database.append(4, continued, 400), undefined);
+  strictEqual(database.append(5, { ...continued, last: true }, 500), undefined);
+  throws(() => database.append(6, continued, 600), /whose beginning is missing/);
+});
+
 Deno.test("Database: a checkpoint between the entries of a large transaction takes none of them away", () => {
   const database = new Database(1, "main", PAGE, true, { index: 5, pageCount: 1 });
   const parts = encodePages([1, 2].map((pageNumber) => ({ pageNumber, bytes: new Uint8Array(PAGE) })), {

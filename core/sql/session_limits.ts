@@ -3,6 +3,8 @@ import { LIMITS } from "../base/limits.ts";
 /** The bounds of one session. Tests make them small; everyone else takes the defaults. */
 export interface SessionLimits {
   readonly transactionBytesMax: number;
+  /** A larger transaction spans several entries. */
+  readonly entryBytesMax: number;
   readonly walBytesMax: number;
   readonly temporaryBytesMax: number;
   readonly heapBytesMax: number;
@@ -18,6 +20,7 @@ export interface SessionLimits {
 
 export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   transactionBytesMax: LIMITS.transactionBytesMax,
+  entryBytesMax: LIMITS.entryBytesMax,
   walBytesMax: LIMITS.walBytesMax,
   temporaryBytesMax: LIMITS.temporaryBytesMax,
   heapBytesMax: LIMITS.engineHeapBytesMax,

@@ -198,7 +198,7 @@ export class WorkerCore {
       databaseId: message.databaseId,
       pageSize: writer.source.pageSize,
       pageCount: batch.pageCount,
-      entryBytesMax: LIMITS.entryBytesMax,
+      entryBytesMax: this.#options.limits?.entryBytesMax ?? LIMITS.entryBytesMax,
     });
     return { results, bodies };
   }

@@ -8,6 +8,7 @@ import type { Clock } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import type { QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
+import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { WorkerCore } from "../../core/sql/worker_core.ts";
@@ -231,7 +232,11 @@ export function metric(node: Node, name: string): number {
 }
 
 /** SQL workers on the same thread: messages cross as copies, in tasks of their own. */
-export function startWorker(shell: Shell, clock: Clock): StartSqlWorker {
+export function startWorker(
+  shell: Shell,
+  clock: Clock,
+  limits: Partial<SessionLimits> = {},
+): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const gate = name === "writer" ? shell.writerGate : shell.readerGate;
     let isAlive = true;
@@ -239,6 +244,7 @@ export function startWorker(shell: Shell, clock: Clock): StartSqlWorker {
       module: MODULE,
       disk: shell.disk,
       clock,
+      limits,
       random: new SeededRandom(shell.id),
       cancel,
       post: (message) => {

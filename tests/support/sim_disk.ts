@@ -41,6 +41,12 @@ interface FolderChange {
   readonly apply: (files: Map<string, SimFile>) => void;
 }
 
+/**
+ * Where a write ends up instead of at `offset` in a file of `size` bytes: another offset, or nowhere. The disk spoils one
+ * write; a path it leaves where it is does not count.
+ */
+export type SpoilWrite = (path: string, offset: number, size: number) => number | undefined;
+
 interface PendingSync {
   readonly path: string;
   readonly complete: () => void;
@@ -63,6 +69,7 @@ export class SimDisk implements Disk {
   #changes: FolderChange[] = [];
   #pending: PendingSync[] = [];
   #failingSyncs = 0;
+  #spoilWrite: SpoilWrite | undefined;
   readonly #unreadable: { readonly path: string; readonly from: number; readonly to: number }[] = [];
   #operations = 0;
   #crashAt: number | undefined;
@@ -135,6 +142,11 @@ export class SimDisk implements Disk {
   /** The next `count` syncs fail. */
   failNextSyncs(count: number): void {
     this.#failingSyncs = count;
+  }
+
+  /** One of the next writes is misdirected or lost, and reported as done. */
+  spoilNextWrite(spoil: SpoilWrite | undefined): void {
+    this.#spoilWrite = spoil;
   }
 
   get pendingSyncs(): readonly string[] {
@@ -260,7 +272,7 @@ export class SimDisk implements Disk {
         const fitting = growth > room
           ? Math.max(0, bytes.length - (growth - Math.max(0, room)))
           : bytes.length;
-        file.write(bytes.subarray(0, fitting), offset);
+        this.#write(path, file, bytes.subarray(0, fitting), offset);
         this.#count("write", path);
         if (fitting < bytes.length) throw new DiskFullError(path);
       },
@@ -282,6 +294,12 @@ export class SimDisk implements Disk {
         isOpen = false;
       },
     };
+  }
+
+  #write(path: string, file: SimFile, bytes: Uint8Array, offset: number): void {
+    const place = this.#spoilWrite === undefined ? offset : this.#spoilWrite(path, offset, file.size);
+    if (place !== offset) this.#spoilWrite = undefined;
+    if (place !== undefined) file.write(bytes, place);
   }
 
   /** Async, so that what goes wrong at the call is a rejection as on a real disk. */

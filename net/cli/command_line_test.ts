@@ -59,6 +59,7 @@ Deno.test("selfCommand() starts source, executable or what the launcher says", (
     "/bin/deno",
     "run",
     "-A",
+    "--v8-flags=--max-semi-space-size=2",
     "/a b/main.ts",
   ]);
   assert.deepEqual(selfCommand({}, "/bin/walraft", "file:///x/main.ts", true), ["/bin/walraft"]);

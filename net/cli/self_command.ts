@@ -1,6 +1,12 @@
 import { fileURLToPath } from "node:url";
 
 /**
+ * Every thread of a node would let its young generation grow to 32 MiB under load, and there are four of them or more. The
+ * tasks of `deno.json` and the executables use the same; bench/README.md has the measurement.
+ */
+export const V8_FLAGS = "--v8-flags=--max-semi-space-size=2";
+
+/**
  * How this program starts another copy of itself: program and arguments, to be followed by those of a command.
  * `WALRAFT_SELF_COMMAND`, a JSON array that the self-extracting launcher sets, wins. A compiled executable is itself;
  * from source it is Deno with the entry module.
@@ -15,7 +21,7 @@ export function selfCommand(
   if (given !== undefined && given !== "") return parseGiven(given);
   if (isCompiled) return [execPath];
   const entry = mainModule.startsWith("file:") ? fileURLToPath(mainModule) : mainModule;
-  return [execPath, "run", "-A", entry];
+  return [execPath, "run", "-A", V8_FLAGS, entry];
 }
 
 function parseGiven(text: string): readonly string[] {

@@ -1,5 +1,6 @@
 /** Nodes as real processes on loopback, each with a data folder of its own. */
 import { fail } from "node:assert/strict";
+import { V8_FLAGS } from "../../net/cli/self_command.ts";
 import { freePorts } from "../support/free_ports.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -71,6 +72,7 @@ export class NodeProcess {
       args: [
         "run",
         "-A",
+        V8_FLAGS,
         MAIN,
         "serve",
         "--data",

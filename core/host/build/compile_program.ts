@@ -20,6 +20,7 @@ export async function compileProgram(
   const compiled = await runDeno([
     "compile",
     "--allow-all",
+    "--v8-flags=--max-semi-space-size=2",
     "--no-prompt",
     "--no-check",
     // The bundle holds every package already; without these two all packages of deno.json would be embedded again.

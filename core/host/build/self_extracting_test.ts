@@ -101,9 +101,16 @@ Deno.test("stub.sh starts the runtime with the program, the arguments and its ow
     assert.deepEqual(run.out, [
       `self=["${machine.folder}/walraft"]`,
       `cache=${home}/deno_dir`,
-      ...["run", "-A", "--no-prompt", "--no-config", "--no-lock", "--no-remote", "--no-npm"].map((each) =>
-        `argument=${each}`
-      ),
+      ...[
+        "run",
+        "-A",
+        "--v8-flags=--max-semi-space-size=2",
+        "--no-prompt",
+        "--no-config",
+        "--no-lock",
+        "--no-remote",
+        "--no-npm",
+      ].map((each) => `argument=${each}`),
       `argument=${home}/walraft.js`,
       ...["serve", "--data", "a b", "$HOME"].map((each) => `argument=${each}`),
       // The empty last argument: its line ends the output, and trim() took the newline.

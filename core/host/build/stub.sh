@@ -68,7 +68,7 @@ start() {
   # Read by the program when it starts further processes of itself.
   export WALRAFT_SELF_COMMAND="[\"$escaped\"]"
   export DENO_DIR="$home/deno_dir" DENO_NO_UPDATE_CHECK=1
-  exec "$home/deno" run -A --no-prompt --no-config --no-lock --no-remote --no-npm "$home/$program" "$@"
+  exec "$home/deno" run -A --v8-flags=--max-semi-space-size=2 --no-prompt --no-config --no-lock --no-remote --no-npm "$home/$program" "$@"
 }
 
 verified=

@@ -141,3 +141,56 @@ Deno.test("Only pages that changed are sent to a member that has an older copy",
   deepStrictEqual(await cluster.rows(3, "PRAGMA integrity_check"), [["ok"]]);
   await cluster.close();
 });
+
+Deno.test("At the limit of the log an old view is given up, and says so; below it holds what it needs (promise 3)", async () => {
+  for (
+    const { logBytesMax, rows, isKept } of [
+      { logBytesMax: 2 * MIB, rows: 150, isKept: false },
+      { logBytesMax: 64 * MIB, rows: 150, isKept: true },
+    ]
+  ) {
+    const cluster = await NodeCluster.start(1, { logBytesMax, checkpointBytes: MIB / 8 });
+    await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+    await fill(cluster, 60);
+    const { chunks } = await cluster.finish(cluster.node(1).backup("main", 10_000));
+    await chunks.next();
+    await fill(cluster, rows);
+    const rest = async (): Promise<void> => {
+      for await (const chunk of chunks) ok(chunk.length > 0);
+    };
+    if (isKept) await rest();
+    else await rejects(rest(), { code: "view_expired" });
+    if (!isKept) ok(metric(cluster.node(1), "log_bytes") <= logBytesMax);
+    await cluster.close();
+  }
+});
+
+Deno.test("checkpoint: passive leaves what a view needs, full waits for it", async () => {
+  const cluster = await NodeCluster.start(1, { checkpointBytes: 1e9 });
+  const node = cluster.node(1);
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  await fill(cluster, 60);
+  const { chunks } = await cluster.finish(node.backup("main", 10_000));
+  await chunks.next();
+  await fill(cluster, 3);
+  const passive = await cluster.finish(node.checkpoint("main", "passive", 10_000));
+  ok(!passive.complete && passive.index > 0, JSON.stringify(passive));
+  await rejects(cluster.finish(node.checkpoint("main", "full", 500)), { code: "timeout" });
+  const full = node.checkpoint("main", "full", 10_000);
+  await cluster.advance(1_000);
+  for await (const chunk of chunks) ok(chunk.length > 0);
+  const { complete, index } = await cluster.finish(full);
+  ok(complete && index > passive.index);
+  await rejects(cluster.finish(node.checkpoint("other", "full", 500)), { code: "database_not_found" });
+  await cluster.close();
+});
+
+Deno.test("checkpoint: small changes are copied when they are old enough", async () => {
+  const cluster = await NodeCluster.start(1, { checkpointBytes: 1e9, checkpointAgeMs: 60_000 });
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (a)"));
+  await cluster.advance(50_000);
+  deepStrictEqual(metric(cluster.node(1), "checkpoints_total"), 0);
+  await cluster.advance(15_000);
+  deepStrictEqual(metric(cluster.node(1), "checkpoints_total"), 1);
+  await cluster.close();
+});

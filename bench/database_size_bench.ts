@@ -27,8 +27,8 @@ export interface SizeBenchLine {
 
 const MIB = 1024 * 1024;
 const ROW_BYTES = 1_000;
-/** One statement adds this much: a large transaction, well below the limit. */
-const STEP_MIB = 16;
+/** One statement adds this much. */
+const STEP_MIB = 4;
 const CONNECTIONS = 16;
 
 export async function benchDatabaseSize(

@@ -127,7 +127,9 @@ function nodeOptions(
     },
     callOnce: (address, method, body, timeoutMs) =>
       callOnce(address, method, body, { secret, timeoutMs, clock, random }),
-    startWorker: sqlWorkerThreads(import.meta.url, options.dataDirectory),
+    startWorker: sqlWorkerThreads(import.meta.url, options.dataDirectory, {
+      cacheKib: Math.floor(options.cacheBytes / 1024),
+    }),
     readerCount: options.readers ?? READERS_DEFAULT,
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,

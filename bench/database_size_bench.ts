@@ -34,9 +34,11 @@ const CONNECTIONS = 16;
 export async function benchDatabaseSize(
   sizesMib: readonly number[],
   seconds: number,
+  cacheBytes: number,
   onLine: (line: SizeBenchLine) => void = () => {},
 ): Promise<SizeBenchLine[]> {
-  await using cluster = await ProcessCluster.start(3, ["--log-level", "error", "--log-bytes", "256MiB"]);
+  const flags = ["--log-level", "error", "--log-bytes", "256MiB", "--cache-bytes", String(cacheBytes)];
+  await using cluster = await ProcessCluster.start(3, flags);
   const leader = await cluster.leader();
   await must(leader, "execute", "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER DEFAULT 0, filler BLOB)");
   const lines: SizeBenchLine[] = [];
@@ -155,7 +157,7 @@ if (import.meta.main) {
     "errors",
   ];
   console.log(names.map((name) => name.padStart(13)).join(""));
-  await benchDatabaseSize(values.mib.split(",").map(Number), Number(values.seconds), (line) => {
+  await benchDatabaseSize(values.mib.split(",").map(Number), Number(values.seconds), 8 * MIB, (line) => {
     const cells = Object.values(line) as number[];
     console.log(cells.map((cell) => String(Math.round(cell * 100) / 100).padStart(13)).join(""));
   });

@@ -1,4 +1,6 @@
 import type { SqlWorker, StartSqlWorker } from "../sql/worker_slot.ts";
+import type { SessionLimits } from "../sql/session_limits.ts";
+import type { WorkerStart } from "../sql/worker.ts";
 import type { MessageFromWorker } from "../sql/messages.ts";
 
 /**
@@ -7,7 +9,11 @@ import type { MessageFromWorker } from "../sql/messages.ts";
  *
  * @param program URL of main.ts, or of the bundle
  */
-export function sqlWorkerThreads(program: string, dataFolder: string): StartSqlWorker {
+export function sqlWorkerThreads(
+  program: string,
+  dataFolder: string,
+  limits: Partial<SessionLimits> = {},
+): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const worker = new Worker(program, { type: "module", name });
     worker.onmessage = (event: MessageEvent) => onMessage(event.data as MessageFromWorker);
@@ -18,7 +24,7 @@ export function sqlWorkerThreads(program: string, dataFolder: string): StartSqlW
     };
     // A message that cannot be read is an answer that never comes.
     worker.onmessageerror = () => onDied("sent a message that cannot be read");
-    worker.postMessage({ dataFolder, cancel });
+    worker.postMessage({ dataFolder, cancel, limits } satisfies WorkerStart);
     return {
       post: (message) => worker.postMessage(message),
       terminate: () => worker.terminate(),

@@ -5,6 +5,7 @@ import { DenoDisk } from "../host/deno_disk.ts";
 import { SystemClock } from "../host/system_clock.ts";
 import { SystemRandom } from "../host/system_random.ts";
 import type { MessageToWorker } from "./messages.ts";
+import type { SessionLimits } from "./session_limits.ts";
 import { loadEngineModule } from "./wasm/load_engine.ts";
 import { WorkerCore } from "./worker_core.ts";
 
@@ -12,6 +13,8 @@ import { WorkerCore } from "./worker_core.ts";
 export interface WorkerStart {
   readonly dataFolder: string;
   readonly cancel: Int32Array;
+  /** Where they differ from the defaults. */
+  readonly limits: Partial<SessionLimits>;
 }
 
 interface WorkerScope {
@@ -35,13 +38,14 @@ export function runSqlWorker(scope: WorkerScope): void {
   };
 }
 
-async function start(scope: WorkerScope, { dataFolder, cancel }: WorkerStart): Promise<WorkerCore> {
+async function start(scope: WorkerScope, { dataFolder, cancel, limits }: WorkerStart): Promise<WorkerCore> {
   const core = new WorkerCore({
     module: await loadEngineModule(),
     disk: new DenoDisk(dataFolder),
     clock: new SystemClock(),
     random: new SystemRandom(),
     cancel,
+    limits,
     post: (message, transfer) => scope.postMessage(message, [...transfer]),
   });
   scope.postMessage({ kind: "ready" }, []);

@@ -50,6 +50,7 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     logBytesMax: 1_073_741_824,
     checkpointBytes: undefined,
     checkpointAgeMs: 300_000,
+    cacheBytes: 8_388_608,
     logLevel: "info",
     logFormat: "text",
   });
@@ -261,6 +262,7 @@ Deno.test("parseCommandLine() understands cluster, shell, status, load and demo"
       logBytesMax: 1_073_741_824,
       checkpointBytes: undefined,
       checkpointAgeMs: 300_000,
+      cacheBytes: 8_388_608,
     },
   });
   assert.equal(options("demo", "demo --retain 1h").storage.retainMs, 3_600_000);

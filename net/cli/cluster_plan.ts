@@ -54,6 +54,7 @@ function tuningArgs(tuning: NodeTuning): string[] {
     ["log-bytes", formatSize(tuning.logBytesMax)],
     ["checkpoint-bytes", tuning.checkpointBytes],
     ["checkpoint-age", formatDuration(tuning.checkpointAgeMs)],
+    ["cache-bytes", formatSize(tuning.cacheBytes)],
     ["log-level", tuning.logLevel],
     ["log-format", tuning.logFormat],
   ];

@@ -17,6 +17,7 @@ const TUNING: NodeTuning = {
   logBytesMax: 1024 * 1024 * 1024,
   checkpointBytes: undefined,
   checkpointAgeMs: 300_000,
+  cacheBytes: 8 * 1024 * 1024,
   logLevel: "info",
   logFormat: "text",
 };

@@ -76,6 +76,15 @@ const STORAGE: readonly OptionSpec[] = [
     max: 30 * DAY_MS,
     help: "age of a change after which its pages are copied into the .db file",
   },
+  {
+    kind: "size",
+    name: "cache-bytes",
+    value: "SIZE",
+    default: "8MiB",
+    min: MIB / 16,
+    max: MIB * 1024,
+    help: "SQLite's page cache of each open connection",
+  },
 ];
 
 /** What `serve` and `cluster` pass on to every node. */

@@ -18,6 +18,8 @@ export interface StorageOptions {
   /** Undefined: the node decides. */
   readonly checkpointBytes: number | undefined;
   readonly checkpointAgeMs: number;
+  /** SQLite's page cache of each open connection. */
+  readonly cacheBytes: number;
 }
 
 /** What every node of a cluster has in common. */
@@ -99,6 +101,7 @@ export function readStorageOptions(reader: OptionReader): StorageOptions {
     logBytesMax: reader.size("log-bytes"),
     checkpointBytes: reader.maybeInteger("checkpoint-bytes"),
     checkpointAgeMs: reader.duration("checkpoint-age"),
+    cacheBytes: reader.size("cache-bytes"),
   };
 }
 

@@ -289,7 +289,8 @@ export class WritePath {
     if (driver.refusesWrites && driver.role === "leader") {
       throw new NodeError(
         "disk_full",
-        "Cannot write: the leader's disk is full; nothing was logged. Free some space there, it goes on by itself",
+        "Cannot write: the leader's disk is full; nothing was logged. Free some space there (16 MiB are kept in reserve), " +
+          "it goes on by itself",
       );
     }
     const proposed = driver.raft.propose(body);

@@ -7,7 +7,7 @@ import type { DatabaseId, LogIndex, Milliseconds, NodeId, PageNumber } from "../
 import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, DiskFile, EventSink } from "../base/ports.ts";
 import { crc32 } from "../codec/crc32.ts";
-import { DamageError } from "../log/damage.ts";
+import { DamageError, entriesDamaged } from "../log/damage.ts";
 import type { Log } from "../log/log.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
 import type { Database } from "../pages/database.ts";
@@ -109,19 +109,31 @@ export class Repair {
   }
 
   async #repairEntry(index: LogIndex): Promise<boolean> {
-    const { log } = this.#options;
-    return await this.#fromAnyone("log_entry", { index }, async (entry) => {
-      // Gone meanwhile, cut or truncated: nothing to repair.
-      if (index < log.firstIndex() || index > log.syncedIndex) return true;
-      await log.repair(entry);
+    const { log, store, onFatal } = this.#options;
+    // Gone meanwhile, cut or truncated: nothing to repair.
+    const isGone = (): boolean => index < log.firstIndex() || index > log.syncedIndex;
+    const outcome = await this.#fromAnyone("log_entry", { index }, async (entry) => {
+      if (!isGone()) await log.repair(entry);
       return true;
     });
+    if (outcome !== "nobody_has_it" || isGone()) return outcome === "repaired" || isGone();
+    // All others have cut it from their logs. Where nothing here needs it either, it is only waiting to go.
+    if (log.positionOf(index) < store.neededPosition) return false;
+    onFatal(
+      entriesDamaged([{
+        segment: "raft/log",
+        fromIndex: index,
+        toIndex: index,
+        why: "no member has it any more",
+      }]),
+    );
+    return false;
   }
 
   async #repairPage(database: Database, pageNumber: PageNumber): Promise<boolean> {
     const { store, checkpoints } = this.#options;
     const request = { databaseId: database.id, pageNumber, at: database.checkpoint.index };
-    return await this.#fromAnyone("page", request, (answer) =>
+    const outcome = await this.#fromAnyone("page", request, (answer) =>
       checkpoints.alone(async () => {
         const isGone = store.get(database.id) !== database || database.checkpoint.index !== request.at;
         if (isGone) return true;
@@ -129,6 +141,7 @@ export class Repair {
         if (isPut) this.#options.onRepaired(database);
         return isPut;
       }));
+    return outcome === "repaired";
   }
 
   /** No checkpoint runs. Returns false when the page offered is not the one that was lost. */
@@ -142,8 +155,10 @@ export class Repair {
     const sum = crc32(bytes);
     const file = disk.openFile(databaseFile(fileName), "write");
     try {
-      // A page of another index counts only if it has not changed since: its checksum says so, or what lies here does.
-      const isProven = sum === expected || index === checkpoint.index || isAt(file, bytes, pageNumber);
+      // A page of another index counts only if it is the same there: its checksum says so, or what lies here does. A member
+      // that lags proves nothing: what it has and what a lost write left here may be the same old page.
+      const isProven = sum === expected || index === checkpoint.index ||
+        (index > checkpoint.index && isAt(file, bytes, pageNumber));
       if (!isProven) return false;
       file.writeAt(bytes, (pageNumber - 1) * pageSize);
       await file.sync();
@@ -177,18 +192,21 @@ export class Repair {
     method: M,
     request: PeerMethods[M]["request"],
     use: (answer: NonNullable<PeerMethods[M]["answer"]>) => Promise<boolean>,
-  ): Promise<boolean> {
+  ): Promise<"repaired" | "nobody_has_it" | "not_now"> {
     const { otherMembers, call, events } = this.#options;
-    for (const member of otherMembers()) {
+    const members = otherMembers();
+    let haveNot = 0;
+    for (const member of members) {
       try {
         const answer = await call(member, method, request);
-        if (answer !== null && await use(answer as NonNullable<PeerMethods[M]["answer"]>)) return true;
+        if (answer === null) haveNot++;
+        else if (await use(answer as NonNullable<PeerMethods[M]["answer"]>)) return "repaired";
       } catch (error) {
         if (!(error instanceof NodeError)) throw error;
         events.event("repair_refused", { member, method, reason: error.message });
       }
     }
-    return false;
+    return members.length > 0 && haveNot === members.length ? "nobody_has_it" : "not_now";
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { DatabaseId } from "../base/ids.ts";
 import type { Disk } from "../base/ports.ts";
-import { crc32 } from "../codec/crc32.ts";
+import { decodeCheckedJson, encodeCheckedJson } from "../codec/checked_json.ts";
 import type { HardStateFile } from "../log/hard_state.ts";
 import { fileDamaged, UnknownFormatError } from "../log/damage.ts";
 import { readWholeFile, replaceFile } from "../log/replace_file.ts";
@@ -47,29 +47,15 @@ export function stagedSums(id: DatabaseId): string {
   return `${SNAPSHOT_FOLDER}/${id}.sum`;
 }
 
-/** JSON on one line, then its CRC-32 in hexadecimal on the next. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const { membership, ...place } = manifest.metadata;
-  const json = {
-    version: MANIFEST_VERSION,
-    ...manifest,
-    metadata: { ...place, membership: [...membership] },
-  };
-  const line = new TextEncoder().encode(JSON.stringify(json));
-  const sum = new TextEncoder().encode(`\n${crc32(line).toString(16).padStart(8, "0")}\n`);
-  const bytes = new Uint8Array(line.length + sum.length);
-  bytes.set(line);
-  bytes.set(sum, line.length);
-  return bytes;
+  const metadata = { ...place, membership: [...membership] };
+  return encodeCheckedJson({ version: MANIFEST_VERSION, ...manifest, metadata });
 }
 
 /** @throws DamageError, UnknownFormatError */
 export function decodeManifest(bytes: Uint8Array): Manifest {
-  const [line = "", checksum = ""] = new TextDecoder().decode(bytes).split("\n");
-  if (crc32(new TextEncoder().encode(line)) !== Number.parseInt(checksum, 16)) {
-    throw fileDamaged(MANIFEST_PATH, "its checksum is wrong");
-  }
-  const { version, metadata, ...rest } = JSON.parse(line) as Omit<Manifest, "metadata"> & {
+  const { version, metadata, ...rest } = readJson(bytes) as Omit<Manifest, "metadata"> & {
     version: number;
     metadata: Omit<SnapshotMetadata, "membership"> & { membership: number[] };
   };
@@ -79,6 +65,14 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     );
   }
   return { ...rest, metadata: { ...metadata, membership: Uint8Array.from(metadata.membership) } };
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  try {
+    return decodeCheckedJson(bytes);
+  } catch (error) {
+    throw fileDamaged(MANIFEST_PATH, error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The staged files are durable; from here on the snapshot is put in place, whatever happens. */

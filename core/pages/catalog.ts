@@ -1,6 +1,6 @@
 import type { DatabaseId, LogIndex } from "../base/ids.ts";
 import type { Disk } from "../base/ports.ts";
-import { crc32 } from "../codec/crc32.ts";
+import { decodeCheckedJson, encodeCheckedJson } from "../codec/checked_json.ts";
 import { readWholeFile, replaceFile } from "../log/replace_file.ts";
 
 /** Which databases there are at a log index. Stands for the entries that created them, once those are gone. */
@@ -21,23 +21,13 @@ export interface CatalogDatabase {
 export const CATALOG_VERSION = 1;
 export const CATALOG_PATH = "db/catalog";
 
-/** JSON on one line, then its CRC-32 in hexadecimal on the next, as in checkpoint records. */
 export function encodeCatalog({ index, databases }: Catalog): Uint8Array {
-  const line = new TextEncoder().encode(JSON.stringify({ version: CATALOG_VERSION, index, databases }));
-  const sum = new TextEncoder().encode(`\n${crc32(line).toString(16).padStart(8, "0")}\n`);
-  const bytes = new Uint8Array(line.length + sum.length);
-  bytes.set(line);
-  bytes.set(sum, line.length);
-  return bytes;
+  return encodeCheckedJson({ version: CATALOG_VERSION, index, databases });
 }
 
 /** @throws Error when it is damaged or of a newer version */
 export function decodeCatalog(bytes: Uint8Array): Catalog {
-  const [line = "", checksum = ""] = new TextDecoder().decode(bytes).split("\n");
-  if (crc32(new TextEncoder().encode(line)) !== Number.parseInt(checksum, 16)) {
-    throw new Error("checksum does not match");
-  }
-  const { version, index, databases } = JSON.parse(line) as {
+  const { version, index, databases } = decodeCheckedJson(bytes) as {
     version: number;
     index: LogIndex;
     databases: (Omit<CatalogDatabase, "visibleFrom"> & { visibleFrom?: LogIndex })[];

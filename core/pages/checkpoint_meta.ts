@@ -2,7 +2,7 @@ import { assert } from "../base/assert.ts";
 import type { DatabaseId, LogIndex } from "../base/ids.ts";
 import type { Disk } from "../base/ports.ts";
 import { readWholeFile, replaceFile } from "../log/replace_file.ts";
-import { crc32 } from "../codec/crc32.ts";
+import { decodeCheckedJson, encodeCheckedJson } from "../codec/checked_json.ts";
 
 /** The record beside a `.db` file: what the file is a checkpoint of. Written after the file is durable. */
 export interface CheckpointMeta {
@@ -39,20 +39,13 @@ export function metaFile(name: string): string {
   return `db/${name}.meta`;
 }
 
-/** JSON on one line, then its CRC-32 in hexadecimal on the next: readable by people, checked by us. */
 export function encodeCheckpointMeta(meta: CheckpointMeta): Uint8Array {
-  const line = JSON.stringify({ version: CHECKPOINT_META_VERSION, ...complete(meta) });
-  const bytes = new TextEncoder().encode(line);
-  return new TextEncoder().encode(`${line}\n${crc32(bytes).toString(16).padStart(8, "0")}\n`);
+  return encodeCheckedJson({ version: CHECKPOINT_META_VERSION, ...complete(meta) });
 }
 
 /** @throws Error when the record is damaged or of a newer version */
 export function decodeCheckpointMeta(bytes: Uint8Array): Required<CheckpointMeta> {
-  const [line = "", checksum = ""] = new TextDecoder().decode(bytes).split("\n");
-  if (crc32(new TextEncoder().encode(line)) !== Number.parseInt(checksum, 16)) {
-    throw new Error("checksum does not match");
-  }
-  const { version, ...meta } = JSON.parse(line) as CheckpointMeta & { version: number };
+  const { version, ...meta } = decodeCheckedJson(bytes) as CheckpointMeta & { version: number };
   if (version !== 1 && version !== CHECKPOINT_META_VERSION) {
     throw new Error(
       `version ${version} is not known to this program, which knows those up to ${CHECKPOINT_META_VERSION}`,

@@ -6,10 +6,13 @@ import { reportLines } from "./path_report.ts";
 import { type Budget, BUDGET_MAX, BUDGET_NAMES, type Scope, SCOPES, TWO_TERMS } from "./scope.ts";
 import { World } from "./world.ts";
 
+/** Some seconds. */
+const DEPTH_DEFAULT = 20;
+
 const HELP = `Explores the Raft core breadth first and checks its invariants in every state.
 
   --scope NAME   one of those below, or "all" for those that end; ${TWO_TERMS.name} when not given
-  --depth N      events at most; 16 for ${TWO_TERMS.name}, without end otherwise
+  --depth N      events at most; ${DEPTH_DEFAULT} for ${TWO_TERMS.name}, without end otherwise
   --states N     stop at so many states; 20,000,000 when not given
   ${BUDGET_NAMES.map((name) => `--${name} N`).join("  ")}
                  other bounds than those of the scope, 0 to ${BUDGET_MAX}
@@ -41,7 +44,7 @@ function settingsOf(values: Readonly<Record<string, string | boolean | undefined
   }
   return {
     scopes: scopes.map((scope) => ({ ...scope, budget: { ...scope.budget, ...budget as Partial<Budget> } })),
-    depthMax: numberOf(values, "depth") ?? (name === TWO_TERMS.name ? 16 : Infinity),
+    depthMax: numberOf(values, "depth") ?? (name === TWO_TERMS.name ? DEPTH_DEFAULT : Infinity),
     statesMax: numberOf(values, "states") ?? 20_000_000,
   };
 }
@@ -88,15 +91,22 @@ function summary(
     `${world.locals.size} states of single nodes, ${world.messages.size} messages`;
 }
 
-async function explore(): Promise<void> {
+function readSettings(): Settings | undefined {
   const numbers = Object.fromEntries(NUMBERS.map((name) => [name, { type: "string" as const }]));
   const options = { ...numbers, scope: { type: "string" as const }, help: { type: "boolean" as const } };
-  const { values } = parseArgs({ args: Deno.args, options });
-  if (values.help === true) return console.log(HELP);
-  const settings = settingsOf(values);
-  for (const scope of settings.scopes) {
-    if (!await exploreScope(scope, settings)) Deno.exitCode = 1;
+  try {
+    const { values } = parseArgs({ args: Deno.args, options });
+    if (values.help !== true) return settingsOf(values);
+    console.log(HELP);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    console.error(error.message);
+    Deno.exitCode = 2;
   }
+  return undefined;
 }
 
-await explore();
+const settings = readSettings();
+for (const scope of settings?.scopes ?? []) {
+  if (!await exploreScope(scope, settings!)) Deno.exitCode = 1;
+}

@@ -135,7 +135,7 @@ export const SCOPES: readonly Scope[] = [
   },
 ];
 
-/** Takes minutes, so it has a depth unless it is given none. */
+/** Too large to be explored to its end: the command gives it a depth. */
 export const TWO_TERMS: Scope = {
   name: "two_terms",
   story: "two leaders one after the other or at once, from a cold start, one proposal",

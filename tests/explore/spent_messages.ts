@@ -22,7 +22,7 @@ export class SpentMessages {
 
   /** @param local state of the receiver */
   isSpent(message: number, local: number): boolean {
-    if (message >= 0 || !mayBeSpent(this.#messages.message(message), this.#locals.facts(local))) return false;
+    if (!mayBeSpent(this.#messages.message(message), this.#locals.facts(local))) return false;
     (this.#guesses[message] ??= new Set()).add(local);
     return true;
   }

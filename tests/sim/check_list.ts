@@ -1,8 +1,9 @@
 import type { History, Read, Write } from "./history.ts";
 
 /**
- * Appends to one list per database order everything: each read shows a beginning of the final list, in real time never
- * less than was acknowledged or shown before, and nothing twice (Kingsbury and Alvaro 2020, list append).
+ * Appends to one list per database order everything: each read shows a beginning of the final list, as long as the index
+ * says, and nothing twice; in real time linearizable reads show never less than was acknowledged or shown before
+ * (Kingsbury and Alvaro 2020, list append).
  *
  * @param final the list after the cluster was healed
  * @throws Error
@@ -28,13 +29,45 @@ export function checkList(history: History, database: string, final: readonly nu
   const reads = history.reads.filter((read) => read.kind === "list" && read.database === database)
     .sort((a, b) => a.askedAt - b.askedAt);
   for (const read of reads) checkBeginning(what, read, final);
-  checkRealTime(what, reads, [...appends.values()], places);
+  checkIndexes(what, reads, [...appends.values()], places);
+  checkRealTime(what, reads.filter(({ isLinearizable }) => isLinearizable), [...appends.values()], places);
   checkOrder(what, [...appends.values()], places);
 }
 
 function checkBeginning(what: string, { items, index }: Read, final: readonly number[]): void {
   if (items.every((item, i) => item === final[i])) return;
   throw new Error(`${what} showed ${items} at index ${index}, which is no beginning of ${final}`);
+}
+
+/** What is shown at an index is what entries up to there have written (promises 2 and 4). */
+function checkIndexes(
+  what: string,
+  reads: readonly Read[],
+  appends: readonly Write[],
+  places: ReadonlyMap<number, number>,
+): void {
+  const sorted = [...reads].sort((a, b) => a.index - b.index);
+  for (const [i, { index, items }] of sorted.entries()) {
+    const next = sorted[i + 1];
+    if (next === undefined) break;
+    const isRight = next.index === index
+      ? next.items.length === items.length
+      : next.items.length >= items.length;
+    if (isRight) continue;
+    throw new Error(
+      `${what} has ${items.length} items at index ${index}, and ${next.items.length} at ${next.index}`,
+    );
+  }
+  for (const { value, index } of appends) {
+    if (index === undefined) continue;
+    for (const read of reads) {
+      const isShown = (places.get(value) as number) < read.items.length;
+      if (isShown === index <= read.index) continue;
+      throw new Error(
+        `${what} ${isShown ? "shows" : "hides"} ${value}, written at ${index}, at index ${read.index}`,
+      );
+    }
+  }
 }
 
 function checkRealTime(

@@ -1,12 +1,17 @@
 import { NodeError } from "../../core/base/errors.ts";
 import type { Milliseconds } from "../../core/base/ids.ts";
+import type { MemoryLink } from "../support/memory_transport.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
+import type { SimDisk } from "../support/sim_disk.ts";
 import type { Machine, SimCluster } from "./sim_cluster.ts";
-import { draw, type Fault, type Plan } from "./swarm.ts";
+import { draw, type Fault, type Plan, spoilsDisks } from "./swarm.ts";
 
 /** Operations of the disk within which a power failure is set off. */
 const CRASH_WITHIN_OPERATIONS = 150;
+const PAGE_BYTES = 4_096;
 const HOUR_MS = 3_600_000;
+/** How often a fault picks the leader on purpose: most of what can go wrong goes wrong there. */
+const LEADER_CHANCE = 0.3;
 
 /** What goes wrong, and how it ends: every fault but bit rot heals by itself after a while. */
 export class Faults {
@@ -14,11 +19,12 @@ export class Faults {
   readonly #random: SeededRandom;
   readonly #plan: Plan;
   readonly #onAdmin: (what: string, action: Promise<unknown>) => void;
-  /** Bits rot on one machine only: what nobody else has cannot be brought back. */
-  readonly #rottenSlot: number;
+  /** One machine's disk spoils, no other: what nobody else has cannot be brought back. */
+  readonly #spoiledSlot: number;
   /** What ends a fault that lasts, with its time. */
   #endings: { readonly atMs: Milliseconds; readonly end: () => void }[] = [];
   readonly counts = new Map<string, number>();
+  onFault: (fault: Fault, slot: number) => void = () => {};
 
   constructor(
     cluster: SimCluster,
@@ -30,16 +36,18 @@ export class Faults {
     this.#random = random;
     this.#plan = plan;
     this.#onAdmin = onAdmin;
-    this.#rottenSlot = random.integer(1, plan.machines);
+    this.#spoiledSlot = random.integer(1, plan.machines);
   }
 
   step(): void {
     this.#endDue();
     if (!this.#random.chance(this.#plan.faultChance)) return;
     const fault = draw(this.#random, this.#plan.faults);
-    const machine = this.#random.pick(this.#cluster.machines);
+    const leader = this.#random.chance(LEADER_CHANCE) ? this.#cluster.leaders[0] : undefined;
+    const machine = leader ?? this.#random.pick(this.#cluster.machines);
     if (fault === undefined || !machine.isUp) return;
     this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+    this.onFault(fault, machine.slot);
     this.#begin(fault, machine);
   }
 
@@ -49,9 +57,11 @@ export class Faults {
     const { machines, network } = this.#cluster;
     for (const machine of machines) {
       machine.mood = "fast";
+      machine.isPaused = false;
       machine.disk.capacityBytes = Infinity;
       machine.disk.crashAtOperation(undefined);
       machine.disk.failNextSyncs(0);
+      machine.disk.spoilNextWrite(undefined);
       for (const other of machines) {
         network.link(machine.memberId, other.memberId).cut = false;
       }
@@ -72,10 +82,11 @@ export class Faults {
         for (const each of machines) this.#cluster.kill(each);
         return;
       case "isolate":
-        for (const other of machines) this.#cut(machine, other, true);
-        return;
+        return this.#isolate(machine);
+      case "pause":
+        return this.#pause(machine);
       case "cut_one_way":
-        return this.#cut(machine, random.pick(machines), false);
+        return this.#cut([this.#link(machine, random.pick(machines))]);
       case "drop":
       case "delay":
       case "duplicate":
@@ -91,6 +102,9 @@ export class Faults {
         return this.#after(random.integer(500, 4_000), () => (machine.disk.capacityBytes = Infinity));
       case "bit_rot":
         return this.#rot();
+      case "misdirected_write":
+      case "lost_write":
+        return this.#spoilWrite(fault);
       case "clock_jump":
         machine.wallSkewMs = random.integer(-HOUR_MS, HOUR_MS);
         return;
@@ -106,8 +120,8 @@ export class Faults {
       case "transfer":
         return this.#onAdmin("transfer", node.transferLeadership(undefined, 2_000));
       case "wipe": {
-        // One at a time, and never the last of a majority: what a majority loses is lost.
-        if (this.#cluster.up.length < this.#cluster.machines.length) return;
+        // Only while every machine has a vote and everything: what a majority loses is lost.
+        if (!this.#cluster.isWhole) return;
         return this.#cluster.wipe(machine);
       }
       case "add_member":
@@ -129,20 +143,35 @@ export class Faults {
     }
   }
 
-  #cut(machine: Machine, other: Machine, both: boolean): void {
-    if (other === machine) return;
-    const { network } = this.#cluster;
-    const links = [network.link(machine.memberId, other.memberId)];
-    if (both) links.push(network.link(other.memberId, machine.memberId));
+  #link(from: Machine, to: Machine): MemoryLink {
+    return this.#cluster.network.link(from.memberId, to.memberId);
+  }
+
+  /** From everybody at once, and for everybody it ends at once. */
+  #isolate(machine: Machine): void {
+    const others = this.#cluster.machines.filter((other) => other !== machine);
+    this.#cut(others.flatMap((other) => [this.#link(machine, other), this.#link(other, machine)]));
+  }
+
+  /** A process that is suspended, or a machine: a leader does not notice that others have elected another one. */
+  #pause(machine: Machine): void {
+    machine.isPaused = true;
+    const ms = this.#random.integer(500, 3_000);
+    const others = this.#cluster.machines.filter((other) => other !== machine);
+    this.#cut(others.flatMap((other) => [this.#link(machine, other), this.#link(other, machine)]), ms);
+    this.#after(ms, () => (machine.isPaused = false));
+  }
+
+  #cut(links: readonly MemoryLink[], ms = this.#random.integer(200, 4_000)): void {
     for (const link of links) link.cut = true;
-    this.#after(this.#random.integer(200, 4_000), () => {
+    this.#after(ms, () => {
       for (const link of links) link.cut = false;
     });
   }
 
   #disturb(fault: "drop" | "delay" | "duplicate", machine: Machine, other: Machine): void {
     const random = this.#random.fork();
-    const link = this.#cluster.network.link(machine.memberId, other.memberId);
+    const link = this.#link(machine, other);
     const chance = random.pick([0.1, 0.5]);
     if (fault === "drop") link.drop = () => random.chance(chance);
     else if (fault === "duplicate") link.duplicate = () => random.chance(chance);
@@ -157,9 +186,8 @@ export class Faults {
 
   /** One bit of a durable file; never of `raft/state` or `node.json`, which nobody else has. */
   #rot(): void {
-    const machine = this.#cluster.machines.find(({ slot }) => slot === this.#rottenSlot);
-    if (machine === undefined || !machine.isUp || machine.disk.isDown) return;
-    const { disk } = machine;
+    const disk = this.#spoiledDisk();
+    if (disk === undefined) return;
     const files = [
       ...disk.list("raft/log").slice(0, -1).map((name) => `raft/log/${name}`),
       ...disk.list("db").filter((name) => /\.(db|sum)$/.test(name)).map((name) => `db/${name}`),
@@ -168,6 +196,21 @@ export class Faults {
     const path = this.#random.pick(files);
     const size = disk.contentOf(path).length;
     if (size > 0) disk.flipBit(path, this.#random.integer(0, size - 1), this.#random.integer(0, 7));
+  }
+
+  #spoiledDisk(): SimDisk | undefined {
+    const machine = this.#cluster.machines.find(({ slot }) => slot === this.#spoiledSlot);
+    return machine === undefined || !machine.isUp || machine.disk.isDown ? undefined : machine.disk;
+  }
+
+  /** The next write of a checkpoint goes to another place of the file, or nowhere, and nobody is told. */
+  #spoilWrite(fault: "misdirected_write" | "lost_write"): void {
+    const random = this.#random.fork();
+    this.#spoiledDisk()?.spoilNextWrite((path, offset, size) => {
+      if (!/^db\/.*\.db$/.test(path)) return offset;
+      const places = Math.floor(size / PAGE_BYTES);
+      return fault === "lost_write" || places === 0 ? undefined : random.integer(0, places - 1) * PAGE_BYTES;
+    });
   }
 
   #after(ms: Milliseconds, end: () => void): void {
@@ -189,6 +232,6 @@ export function isExpected(error: Error, plan: Plan): boolean {
   if (/^Cannot join a cluster/.test(error.message)) return true;
   if (faults.sync_failure > 0 && /Input\/output error/.test(error.message)) return true;
   // Damage in the log that is met before the scrubber has found it ends the process; the next start repairs it.
-  if (faults.bit_rot > 0 && error.name === "DamageError") return true;
+  if (spoilsDisks(plan.faults) && error.name === "DamageError") return true;
   return error instanceof NodeError && error.code === "disk_full" && faults.disk_full > 0;
 }

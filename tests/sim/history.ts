@@ -17,12 +17,16 @@ export interface Write {
   readonly askedAt: number;
   answeredAt: number;
   fate: Fate | "open";
+  /** Of the entry it is in, when the answer was a success. */
+  index: number | undefined;
 }
 
 export interface Read {
   readonly database: string;
   readonly kind: "get" | "list";
   readonly key: string;
+  /** Other levels may show the past; what they show is right for their index all the same. */
+  readonly isLinearizable: boolean;
   readonly askedAt: number;
   readonly answeredAt: number;
   /** Of a get; undefined when there is none. */
@@ -37,6 +41,7 @@ export class History {
   readonly reads: Read[] = [];
   /** Answers by operation and code, for people. */
   readonly counts = new Map<string, number>();
+  onCount: (what: string) => void = () => {};
   #at = 0;
   #value = 0;
 
@@ -51,16 +56,24 @@ export class History {
 
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+    this.onCount(what);
   }
 
   ask(write: Pick<Write, "database" | "kind" | "key" | "value">): Write {
-    const asked: Write = { ...write, askedAt: this.tick(), answeredAt: Infinity, fate: "open" };
+    const asked: Write = {
+      ...write,
+      askedAt: this.tick(),
+      answeredAt: Infinity,
+      fate: "open",
+      index: undefined,
+    };
     this.writes.push(asked);
     return asked;
   }
 
-  answer(write: Write, fate: Fate): void {
+  answer(write: Write, fate: Fate, index?: number): void {
     write.fate = fate;
+    write.index = index;
     if (fate === "ok") write.answeredAt = this.tick();
   }
 

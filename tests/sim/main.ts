@@ -1,12 +1,12 @@
 /**
  * `deno task sim`: runs seeds of the simulator until the time is over or one fails.
  *
- *   deno task sim --seed 17            one seed, with what happened in it
+ *   deno task sim --seed 17            one seed, with a report; --trace also tells what happened when
  *   deno task sim --minutes 5          seeds one after the other, from a random one on
  *   deno task sim --from 1 --count 200 seeds 1 to 200
  */
 import { parseArgs } from "node:util";
-import { simulate } from "./simulation.ts";
+import { type OnNote, simulate } from "./simulation.ts";
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     from: { type: "string" },
     count: { type: "string" },
+    trace: { type: "boolean", default: false },
   },
 });
 
@@ -32,13 +33,16 @@ const only = numberOf("seed");
 const minutes = numberOf("minutes") ?? 1;
 const from = only ?? numberOf("from") ?? Math.floor(Math.random() * 2 ** 31);
 const count = only !== undefined ? 1 : numberOf("count") ?? Infinity;
+const onNote: OnNote | undefined = values.trace
+  ? (atMs, what) => console.log(`${String(atMs).padStart(7)} ${what}`)
+  : undefined;
 const startMs = performance.now();
 let runs = 0;
 let steps = 0;
 for (let seed = from; runs < count; seed++) {
   if (count === Infinity && performance.now() - startMs > minutes * 60_000) break;
   try {
-    const report = await simulate(seed);
+    const report = await simulate(seed, onNote);
     if (only !== undefined) console.log(JSON.stringify(report, undefined, 2));
     steps += report.steps;
   } catch (error) {

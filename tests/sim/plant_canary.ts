@@ -13,7 +13,7 @@ export const SEEDS_MAX = 200;
  */
 export async function plantCanary(
   canary: Canary,
-  firstSeed: number,
+  firstSeed = canary.firstSeed ?? 1,
 ): Promise<{ readonly seeds: number; readonly found: string } | undefined> {
   const folder = await Deno.makeTempDir({ prefix: "walraft-canary-" });
   try {

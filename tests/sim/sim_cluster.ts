@@ -5,11 +5,11 @@
 import { setImmediate } from "node:timers";
 import { NodeError } from "../../core/base/errors.ts";
 import type { Milliseconds, NodeId } from "../../core/base/ids.ts";
-import type { Clock } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import { PromiseChecker } from "./check_promises.ts";
-import { type ManualClock, MemoryNetwork } from "../support/memory_transport.ts";
+import { type Life, LifeClock, LifeDisk } from "./life.ts";
+import { type ManualClock, MemoryNetwork, type MemoryTransport } from "../support/memory_transport.ts";
 import { Gate, metric, type NodeTuning, startWorker } from "../support/node_cluster.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 import { SimCrash, SimDisk } from "../support/sim_disk.ts";
@@ -27,42 +27,17 @@ export interface Machine {
   readonly slot: number;
   disk: SimDisk;
   mood: DiskMood;
+  isPaused: boolean;
   /** Difference of its wall clock. */
   wallSkewMs: Milliseconds;
   node: Node | undefined;
+  transport: MemoryTransport | undefined;
   memberId: NodeId;
   /** What runs now, or is being started. Grows with every start. */
   life: number;
   isUp: boolean;
   /** Why the process that runs now ended itself. */
   fatal: Error | undefined;
-}
-
-/** Timers and clock of one life of a machine: none fires after its end. */
-class LifeClock implements Clock {
-  readonly #clock: Clock;
-  readonly #machine: Machine;
-  readonly #life: number;
-
-  constructor(clock: Clock, machine: Machine) {
-    this.#clock = clock;
-    this.#machine = machine;
-    this.#life = machine.life;
-  }
-
-  nowMs(): Milliseconds {
-    return this.#clock.nowMs();
-  }
-
-  wallMs(): Milliseconds {
-    return this.#clock.wallMs() + this.#machine.wallSkewMs;
-  }
-
-  after(delayMs: Milliseconds, callback: () => void): () => void {
-    return this.#clock.after(delayMs, () => {
-      if (this.#machine.life === this.#life) callback();
-    });
-  }
 }
 
 export class SimCluster {
@@ -73,14 +48,15 @@ export class SimCluster {
   onEvent: (slot: number, name: string, facts: Record<string, unknown>) => void = () => {};
   readonly #random: SeededRandom;
   readonly #tuning: NodeTuning;
-  /** What an operator would do: leaders by term, to see that there is one at most. */
+  /** By term, to see that there is one at most. */
   readonly #leaders = new Map<number, NodeId>();
   #violation: Error | undefined;
 
-  constructor(random: SeededRandom, tuning: NodeTuning) {
+  /** @param mayForget disks may lose what was durable */
+  constructor(random: SeededRandom, tuning: NodeTuning, mayForget: boolean) {
     this.#random = random;
     this.#tuning = tuning;
-    const promises = new PromiseChecker();
+    const promises = new PromiseChecker(mayForget);
     this.network.onSend = (message) => {
       try {
         promises.onSend(message);
@@ -99,13 +75,32 @@ export class SimCluster {
     return this.machines.filter(({ isUp }) => isUp);
   }
 
+  /** Machines that believe they lead, the newest term first. */
+  get leaders(): Machine[] {
+    const leads = ({ node }: Machine): boolean => node !== undefined && metric(node, "is_leader") === 1;
+    const term = ({ node }: Machine): number => node === undefined ? 0 : metric(node, "raft_term");
+    return this.up.filter(leads).sort((a, b) => term(b) - term(a));
+  }
+
+  /** Every machine votes and has what any of them knows to be committed on its disk. */
+  get isWhole(): boolean {
+    const { machines, up } = this;
+    const values = (name: string): number[] =>
+      up.flatMap(({ node }) => node === undefined ? [] : [metric(node, name)]);
+    const committed = Math.max(...values("commit_index"));
+    return up.length === machines.length && values("voters").every((count) => count === machines.length) &&
+      values("log_synced_index").every((index) => index >= committed);
+  }
+
   addMachine(): Machine {
     const machine: Machine = {
       slot: this.machines.length + 1,
       disk: this.#newDisk(),
       mood: "fast",
+      isPaused: false,
       wallSkewMs: 0,
       node: undefined,
+      transport: undefined,
       memberId: 0,
       life: 0,
       isUp: false,
@@ -134,8 +129,10 @@ export class SimCluster {
   kill(machine: Machine): void {
     machine.life++;
     machine.isUp = false;
+    machine.isPaused = false;
     machine.node = undefined;
-    this.network.leave(machine.memberId);
+    void machine.transport?.close();
+    machine.transport = undefined;
     machine.disk.crash();
     machine.disk.crashAtOperation(undefined);
   }
@@ -161,8 +158,8 @@ export class SimCluster {
     for (let i = 0; i < 5; i++) await new Promise<void>((resolve) => void setImmediate(resolve));
   }
 
-  #completeSyncs({ disk, mood }: Machine): void {
-    for (let i = 0; i < SYNCS_PER_STEP && !disk.isDown; i++) {
+  #completeSyncs({ disk, mood, isPaused }: Machine): void {
+    for (let i = 0; i < SYNCS_PER_STEP && !disk.isDown && !isPaused; i++) {
       if (!this.#random.chance(SYNC_CHANCE[mood])) return;
       try {
         if (!disk.completeSync()) return;
@@ -191,24 +188,30 @@ export class SimCluster {
   }
 
   #options(machine: Machine, life: number): OpenNodeOptions {
-    const clock = new LifeClock(this.clock, machine);
-    const isAlive = (): boolean => machine.life === life;
+    const thisLife: Life = {
+      get isOver() {
+        return machine.life !== life;
+      },
+      get isPaused() {
+        return machine.isPaused && machine.life === life;
+      },
+    };
+    const clock = new LifeClock(this.clock, thisLife, () => machine.wallSkewMs);
+    const disk = new LifeDisk(machine.disk, thisLife);
     const shell = {
       id: machine.slot,
-      disk: machine.disk,
+      disk,
       writerGate: new Gate(),
       readerGate: new Gate(),
-      fatal: [],
-      kill: () => {},
     };
     const others = this.machines.filter((other) => other !== machine).map(({ slot }) => addressOf(slot));
     return {
-      disk: machine.disk,
+      disk,
       clock,
       random: this.#random.fork(),
       events: {
         event: (name, facts) => {
-          if (!isAlive()) return;
+          if (thisLife.isOver) return;
           this.events.set(name, (this.events.get(name) ?? 0) + 1);
           this.onEvent(machine.slot, name, facts);
         },
@@ -218,8 +221,10 @@ export class SimCluster {
         ? { kind: "bootstrap" }
         : { kind: "join", raftAddresses: others },
       openTransport: (identity, handler) => {
+        if (thisLife.isOver) throw new SimCrash("This process has ended");
         machine.memberId = identity.nodeId;
-        return this.network.join(identity.nodeId, handler);
+        machine.transport = this.network.join(identity.nodeId, handler);
+        return machine.transport;
       },
       callOnce: (to, method, body, timeoutMs) =>
         Promise.race([this.#callOnce(machine, to, method, body), this.#timeout(to, timeoutMs)]),
@@ -234,7 +239,7 @@ export class SimCluster {
       createDatabases: true,
       ...this.#tuning,
       onFatal: (error) => {
-        if (isAlive()) machine.fatal ??= error;
+        if (!thisLife.isOver) machine.fatal ??= error;
       },
     };
   }

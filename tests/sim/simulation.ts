@@ -1,14 +1,16 @@
+import type { LogIndex, Milliseconds } from "../../core/base/ids.ts";
 import { crc32 } from "../../core/codec/crc32.ts";
 import { decodeAnswer, encodeRequest } from "../../core/node/peer_calls.ts";
 import type { Entry } from "../../core/raft/message.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { checkList } from "./check_list.ts";
+import { PageChecker } from "./check_pages.ts";
 import { checkRegister } from "./check_register.ts";
 import { readList } from "./database_bytes.ts";
 import { Faults, isExpected } from "./faults.ts";
 import { History } from "./history.ts";
 import { type Machine, SimCluster } from "./sim_cluster.ts";
-import { drawPlan, type Plan } from "./swarm.ts";
+import { drawPlan, type Plan, spoilsDisks } from "./swarm.ts";
 import { DATABASES, Workload } from "./workload.ts";
 
 /** What a run was; two runs of a seed give the same. */
@@ -26,9 +28,12 @@ export interface SimReport {
 /** Steps within which something must be done on a cluster without faults: two minutes of its time. */
 const LIVE_STEPS_MAX = 24_000;
 
+/** Hears what happens, at which time of the simulated clock. */
+export type OnNote = (atMs: Milliseconds, what: string) => void;
+
 /** Runs one seed: a healthy start, faults, healing, checks. @throws Error with what was violated */
-export function simulate(seed: number): Promise<SimReport> {
-  return new Simulation(seed).run();
+export function simulate(seed: number, onNote: OnNote = () => {}): Promise<SimReport> {
+  return new Simulation(seed, onNote).run();
 }
 
 class Simulation {
@@ -45,17 +50,26 @@ class Simulation {
   #trace = 0;
   /** Starts under way, by the life they belong to: a machine that is killed meanwhile is not starting any more. */
   readonly #booting = new Map<Machine, number>();
+  readonly #pages = new PageChecker();
+  readonly #onNote: OnNote;
 
-  constructor(seed: number) {
+  constructor(seed: number, onNote: OnNote) {
     this.#seed = seed;
+    this.#onNote = onNote;
     const random = this.#random = new SeededRandom(seed);
     const plan = this.#plan = drawPlan(random.fork());
-    const cluster = this.#cluster = new SimCluster(random.fork(), plan.tuning);
-    cluster.onEvent = (slot, name) => this.#note(`${slot} ${name}`);
-    this.#workload = new Workload(cluster, this.#history, random.fork(), plan);
+    const cluster = this.#cluster = new SimCluster(
+      random.fork(),
+      plan.tuning,
+      spoilsDisks(plan.faults),
+    );
+    cluster.onEvent = (slot, name, facts) => this.#note(`machine ${slot}: ${name} ${JSON.stringify(facts)}`);
+    this.#history.onCount = (what) => this.#note(what);
+    this.#workload = new Workload(cluster, this.#history, this.#pages, random.fork(), plan);
     this.#faults = new Faults(cluster, random.fork(), plan, (what, action) => {
       action.then(() => this.#history.count(`${what} ok`), () => this.#history.count(`${what} refused`));
     });
+    this.#faults.onFault = (fault, slot) => this.#note(`machine ${slot}: fault ${fault}`);
   }
 
   async run(): Promise<SimReport> {
@@ -96,6 +110,7 @@ class Simulation {
     const nowMs = this.#cluster.clock.nowMs();
     for (const machine of this.#cluster.machines) {
       if (machine.disk.isDown || machine.fatal !== undefined) {
+        this.#note(`machine ${machine.slot}: ended, ${machine.fatal?.message ?? "no power"}`);
         this.#mustBeExpected(machine);
         this.#cluster.kill(machine);
         machine.fatal = undefined;
@@ -113,6 +128,9 @@ class Simulation {
     this.#bootAtMs.delete(machine);
     this.#booting.set(machine, machine.life + 1);
     await this.#cluster.boot(machine);
+    const { slot, isUp, memberId, fatal } = machine;
+    const outcome = isUp ? `up as member ${memberId}` : `start failed: ${fatal?.message}`;
+    this.#note(`machine ${slot}: ${outcome}`);
   }
 
   #mustBeExpected(machine: Machine): void {
@@ -132,8 +150,10 @@ class Simulation {
     await this.#until("be ready again", () => this.#allReady());
     for (const machine of this.#cluster.machines) {
       for (const database of DATABASES) {
-        const probe = this.#workload.write(machine, database, ["DELETE FROM kv WHERE key = 'probe'"]);
-        await this.#until(`write through machine ${machine.slot}`, probe);
+        await this.#again(
+          `write through machine ${machine.slot}`,
+          () => this.#workload.clients.write(machine, database, ["DELETE FROM kv WHERE key = 'probe'"]),
+        );
       }
     }
     await this.#until("be ready after the probe", () => this.#allReady());
@@ -183,14 +203,14 @@ class Simulation {
     }
     const all = await this.#again(
       "list databases",
-      () => this.#workload.ask(first as Machine, (node) => node.listDatabases()),
+      () => this.#workload.clients.ask(first as Machine, (node) => node.listDatabases()),
     );
     for (const { name } of all) await this.#checkBytes(name);
     await this.#checkLogs();
   }
 
   async #rows(machine: Machine, database: string, sql: string): Promise<{ rows: unknown[][] }> {
-    return await this.#again("answer a query", () => this.#workload.rows(machine, database, sql));
+    return await this.#again("answer a query", () => this.#workload.clients.rows(machine, database, sql));
   }
 
   /** A page that rotted may be met first here; it is repaired meanwhile. */
@@ -201,7 +221,7 @@ class Simulation {
         await this.#until(what, acting);
         return await acting;
       } catch (error) {
-        if (attempt === 20 || this.#plan.faults.bit_rot === 0) throw error;
+        if (attempt === 20 || !spoilsDisks(this.#plan.faults)) throw error;
         for (let i = 0; i < 500; i++) await this.#step();
       }
     }
@@ -242,8 +262,10 @@ class Simulation {
   /** Every node holds the same bytes (promise 4), and SQLite finds them sound. */
   async #checkBytes(database: string): Promise<void> {
     let expected: { sum: number; slot: number } | undefined;
+    const isKnown = DATABASES.some((name) => name === database);
     for (const machine of this.#cluster.machines) {
-      const bytes = await this.#backup(machine, database);
+      const { bytes, index } = await this.#backup(machine, database);
+      if (isKnown) this.#pages.noteFile(database, index, bytes, `machine ${machine.slot} at the end`);
       const sum = crc32(bytes);
       if (expected !== undefined && sum !== expected.sum) {
         throw new Error(`Machines ${expected.slot} and ${machine.slot} hold other bytes of ${database}`);
@@ -254,16 +276,19 @@ class Simulation {
     }
   }
 
-  async #backup(machine: Machine, database: string): Promise<Uint8Array> {
-    const read = async (): Promise<Uint8Array> => {
-      const { chunks, bytes } = await this.#workload.ask(machine, (node) => node.backup(database, 3_000));
+  async #backup(machine: Machine, database: string): Promise<{ bytes: Uint8Array; index: LogIndex }> {
+    const read = async (): Promise<{ bytes: Uint8Array; index: LogIndex }> => {
+      const { chunks, bytes, index } = await this.#workload.clients.ask(
+        machine,
+        (node) => node.backup(database, 3_000),
+      );
       const whole = new Uint8Array(bytes);
       let offset = 0;
       for await (const chunk of chunks) {
         whole.set(chunk, offset);
         offset += chunk.length;
       }
-      return whole;
+      return { bytes: whole, index };
     };
     return await this.#again("give a backup", read);
   }
@@ -289,6 +314,8 @@ class Simulation {
   }
 
   #note(what: string): void {
-    this.#trace = crc32(new TextEncoder().encode(`${this.#cluster.clock.nowMs()} ${what}`), this.#trace);
+    const atMs = this.#cluster.clock.nowMs();
+    this.#trace = crc32(new TextEncoder().encode(`${atMs} ${what}`), this.#trace);
+    this.#onNote(atMs, what);
   }
 }

@@ -10,6 +10,7 @@ export const FAULTS = [
   "crash_at_operation",
   "crash_all",
   "isolate",
+  "pause",
   "cut_one_way",
   "drop",
   "delay",
@@ -19,6 +20,8 @@ export const FAULTS = [
   "sync_failure",
   "disk_full",
   "bit_rot",
+  "misdirected_write",
+  "lost_write",
   "clock_jump",
   "transfer",
   "wipe",
@@ -39,10 +42,15 @@ export const OPERATIONS = [
   "checkpoint",
   "backup",
   "as_of",
+  "read_here",
+  "page",
   "drop_and_create",
   "restore",
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
+
+/** Disks that lose what they had called durable. */
+const SPOILING = ["bit_rot", "misdirected_write", "lost_write"] as const satisfies readonly Fault[];
 
 /** One run, drawn from its seed: every run has another mix, because bugs hide behind mixes (swarm testing). */
 export interface Plan {
@@ -73,16 +81,15 @@ export function drawPlan(random: SeededRandom): Plan {
   const machines = random.pick([1, 3, 3, 3, 3, 3, 5]);
   const faults = drawWeights(random, FAULTS);
   // Slow or rare by nature: a run has few of them or none.
-  for (const rare of ["crash_all", "wipe", "add_member", "remove_member", "bit_rot", "disk_full"] as const) {
-    faults[rare] = Math.min(faults[rare], 2);
-  }
+  const rare = ["crash_all", "wipe", "add_member", "remove_member", "disk_full", ...SPOILING] as const;
+  for (const fault of rare) faults[fault] = Math.min(faults[fault], 2);
   if (machines === 1) {
-    for (const fault of ["wipe", "add_member", "remove_member", "bit_rot", "disk_full"] as const) {
+    for (const fault of ["wipe", "add_member", "remove_member", "disk_full", ...SPOILING] as const) {
       faults[fault] = 0;
     }
   }
   // Together they take more disks than a majority can spare.
-  if (faults.bit_rot > 0) faults.wipe = 0;
+  if (spoilsDisks(faults)) faults.wipe = 0;
   const operations = drawWeights(random, OPERATIONS);
   operations.put += 4;
   operations.get += 3;
@@ -106,6 +113,11 @@ export function drawPlan(random: SeededRandom): Plan {
       logBytesMax: random.pick([512 * KIB, 2_048 * KIB, 64 * 1_024 * KIB]),
     },
   };
+}
+
+/** Whether a disk may lose what it had called durable. */
+export function spoilsDisks(faults: Plan["faults"]): boolean {
+  return SPOILING.some((fault) => faults[fault] > 0);
 }
 
 /** A name, as often as its weight says; undefined when none has any. */

@@ -1,9 +1,11 @@
-import { readList } from "./database_bytes.ts";
 import { NodeError } from "../../core/base/errors.ts";
-import type { Milliseconds } from "../../core/base/ids.ts";
-import type { Node } from "../../core/node/node.ts";
-import type { QueryRequest, WriteRequest } from "../../core/node/service.ts";
+import type { LogIndex, Milliseconds } from "../../core/base/ids.ts";
+import { decodeAnswer, encodeRequest } from "../../core/node/peer_calls.ts";
+import type { QueryRequest } from "../../core/node/service.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
+import type { PageChecker } from "./check_pages.ts";
+import { Clients, Lost } from "./clients.ts";
+import { joined, readList } from "./database_bytes.ts";
 import type { History, Read, Write } from "./history.ts";
 import type { Machine, SimCluster } from "./sim_cluster.ts";
 import { draw, type Operation, type Plan } from "./swarm.ts";
@@ -18,24 +20,31 @@ const TABLES = [
 /** A client gives a keyed write up after this many attempts; its fate is then unknown. */
 const ATTEMPTS_MAX = 6;
 
-/** The node a client talked to is gone: it hears a broken connection. */
-class Lost extends Error {}
+/** Operations beside the ordinary ones while leadership is disputed: those may all hang by then. */
+const DISPUTE_OPERATIONS_MAX = 40;
 
 /** Clients that ask any node, note what they hear, and never wait for each other. */
 export class Workload {
+  readonly clients = new Clients();
   readonly #cluster: SimCluster;
   readonly #history: History;
+  readonly #pages: PageChecker;
   readonly #random: SeededRandom;
   readonly #plan: Plan;
   readonly #open = new Set<Promise<void>>();
-  /** Asks that wait for an answer, with the life of the machine that was asked. */
-  readonly #waiting = new Set<{ machine: Machine; life: number; lose: () => void }>();
   #failure: Error | undefined;
   #isEnding = false;
 
-  constructor(cluster: SimCluster, history: History, random: SeededRandom, plan: Plan) {
+  constructor(
+    cluster: SimCluster,
+    history: History,
+    pages: PageChecker,
+    random: SeededRandom,
+    plan: Plan,
+  ) {
     this.#cluster = cluster;
     this.#history = history;
+    this.#pages = pages;
     this.#random = random;
     this.#plan = plan;
   }
@@ -52,21 +61,37 @@ export class Workload {
   /** On a healthy cluster, before anything else. */
   async prepare(): Promise<void> {
     for (const database of DATABASES) {
-      for (const sql of TABLES) await this.write(this.#cluster.machines[0] as Machine, database, [sql]);
+      for (const sql of TABLES) {
+        await this.clients.write(this.#cluster.machines[0] as Machine, database, [sql]);
+      }
     }
   }
 
   /** One step: some client may begin something. */
   step(): void {
-    for (const waiting of this.#waiting) {
-      if (waiting.machine.life !== waiting.life || !waiting.machine.isUp) waiting.lose();
-    }
+    this.clients.step();
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isEnding) return;
+    this.#askLeaders();
     const { operationChance, concurrency, operations } = this.#plan;
-    if (this.#isEnding || this.#open.size >= concurrency || !this.#random.chance(operationChance)) return;
+    if (this.#open.size >= concurrency || !this.#random.chance(operationChance)) return;
     const operation = draw(this.#random, operations);
     const machine = this.#anyone();
-    if (operation === undefined || machine === undefined) return;
+    if (operation !== undefined && machine !== undefined) this.#begin(operation, machine);
+  }
+
+  /** While two believe they lead, only one of them may answer: the moment is short, so clients use it. */
+  #askLeaders(): void {
+    const [newest, ...others] = this.#cluster.leaders;
+    const oldest = others.at(-1);
+    if (newest === undefined || oldest === undefined) return;
+    if (this.#open.size >= this.#plan.concurrency + DISPUTE_OPERATIONS_MAX) return;
+    this.#history.count("disputed leadership");
+    this.#begin("append", newest);
+    this.#begin("list", oldest);
+  }
+
+  #begin(operation: Operation, machine: Machine): void {
     const { life } = machine;
     const done: Promise<void> = this.#run(operation, machine).then(
       () => this.#history.count(`${operation} ok`),
@@ -107,17 +132,21 @@ export class Workload {
       case "group":
         return await this.#group(machine, database);
       case "shrink":
-        await this.write(machine, database, ["DELETE FROM groups WHERE number % 2 = 0"]);
+        await this.clients.write(machine, database, ["DELETE FROM groups WHERE number % 2 = 0"]);
         return;
       case "checkpoint": {
         const mode = this.#random.pick(["passive", "passive", "full"] as const);
-        await this.ask(machine, (node) => node.checkpoint(database, mode, 2_000));
+        await this.clients.ask(machine, (node) => node.checkpoint(database, mode, 2_000));
         return;
       }
       case "backup":
         return await this.#backup(machine, database);
       case "as_of":
         return await this.#asOf(machine);
+      case "read_here":
+        return await this.#readHere(machine, database);
+      case "page":
+        return await this.#page(machine, database);
       case "drop_and_create":
         return await this.#dropAndCreate(machine);
       case "restore":
@@ -125,67 +154,11 @@ export class Workload {
     }
   }
 
-  /** Answers that come after the node is gone reach nobody. */
-  ask<T>(machine: Machine, request: (node: Node) => Promise<T>): Promise<T> {
-    const { node, life } = machine;
-    if (node === undefined || !machine.isUp) return Promise.reject(new Lost());
-    return new Promise<T>((resolve, reject) => {
-      const waiting = { machine, life, lose: () => settle(() => reject(new Lost())) };
-      const settle = (then: () => void): void => {
-        if (this.#waiting.delete(waiting)) then();
-      };
-      this.#waiting.add(waiting);
-      request(node).then(
-        (value) => settle(() => resolve(value)),
-        (error) => settle(() => reject(error)),
-      );
-    });
-  }
-
-  write(
-    machine: Machine,
-    database: string,
-    statements: readonly string[],
-    options: Partial<WriteRequest> = {},
-  ): Promise<{ index: number }> {
-    return this.ask(machine, (node) =>
-      node.write({
-        database,
-        kind: statements.length === 1 ? "execute" : "batch",
-        statements: statements.map((sql) => ({ sql, parameters: [] })),
-        timeoutMs: 3_000,
-        format: "json",
-        rowShape: "arrays",
-        ...options,
-      }));
-  }
-
-  async rows(
-    machine: Machine,
-    database: string,
-    sql: string,
-    options: Partial<QueryRequest> = {},
-  ): Promise<{ rows: unknown[][]; index: number }> {
-    const { fields, index } = await this.ask(machine, (node) =>
-      node.query({
-        database,
-        sql,
-        parameters: [],
-        level: "linearizable",
-        timeoutMs: 3_000,
-        format: "json",
-        rowShape: "arrays",
-        ...options,
-      }));
-    const { rows } = JSON.parse(`{${new TextDecoder().decode(fields.bytes)}}`) as { rows: unknown[][] };
-    return { rows, index };
-  }
-
   /** Asks for the write and notes its fate; an error goes on to the caller. */
   async #noted(noted: Write, write: Promise<{ index: number }>): Promise<number> {
     try {
       const { index } = await write;
-      this.#history.answer(noted, "ok");
+      this.#history.answer(noted, "ok", index);
       return index;
     } catch (error) {
       const isKnown = error instanceof NodeError && !error.mayHaveCommitted && error.code !== "internal";
@@ -200,42 +173,53 @@ export class Workload {
     const noted = this.#history.ask({ database, kind: "put", key, value });
     const sql =
       `INSERT INTO kv VALUES ('${key}', ${value}) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-    await this.#noted(noted, this.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }));
+    await this.#noted(noted, this.clients.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }));
   }
 
   async #get(machine: Machine, database: string): Promise<void> {
     const key = `k${this.#random.integer(1, this.#plan.keys)}`;
     const askedAt = this.#history.tick();
-    const { rows, index } = await this.rows(machine, database, `SELECT value FROM kv WHERE key = '${key}'`);
+    const { rows, index } = await this.clients.rows(
+      machine,
+      database,
+      `SELECT value FROM kv WHERE key = '${key}'`,
+    );
     const value = rows[0]?.[0] as number | undefined;
     const answeredAt = this.#history.tick();
-    this.#history.reads.push({ database, kind: "get", key, askedAt, answeredAt, value, items: [], index });
+    this.#history.reads.push({
+      database,
+      kind: "get",
+      key,
+      isLinearizable: true,
+      askedAt,
+      answeredAt,
+      value,
+      items: [],
+      index,
+    });
   }
 
   async #append(machine: Machine, database: string): Promise<number> {
     const value = this.#history.nextValue();
     const noted = this.#history.ask({ database, kind: "append", key: "", value });
     const sql = `INSERT INTO list (item) VALUES (${value})`;
-    return await this.#noted(noted, this.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }));
+    return await this.#noted(
+      noted,
+      this.clients.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }),
+    );
   }
 
   async #list(machine: Machine, database: string, options: Partial<QueryRequest> = {}): Promise<number[]> {
     const askedAt = this.#history.tick();
-    const { rows, index } = await this.rows(machine, database, "SELECT item FROM list ORDER BY id", options);
+    const { rows, index } = await this.clients.rows(
+      machine,
+      database,
+      "SELECT item FROM list ORDER BY id",
+      options,
+    );
     const items = rows.map(([item]) => item as number);
     const answeredAt = this.#history.tick();
-    if (options.level === undefined) {
-      this.#history.reads.push({
-        database,
-        kind: "list",
-        key: "",
-        askedAt,
-        answeredAt,
-        value: undefined,
-        items,
-        index,
-      });
-    }
+    this.#noteList(database, askedAt, answeredAt, items, index, options.level === undefined);
     return items;
   }
 
@@ -245,7 +229,7 @@ export class Workload {
     const noted = this.#history.ask({ database, kind: "append", key: "", value });
     const index = await this.#noted(
       noted,
-      this.write(machine, database, [`INSERT INTO list (item) VALUES (${value})`]),
+      this.clients.write(machine, database, [`INSERT INTO list (item) VALUES (${value})`]),
     );
     const other = this.#anyone() ?? machine;
     const items = await this.#list(other, database, { level: "index", index });
@@ -263,7 +247,7 @@ export class Workload {
     for (let attempt = 1;; attempt++) {
       try {
         const sql = `INSERT INTO once VALUES (${value})`;
-        const written = this.write(machine ?? first, database, [sql], {
+        const written = this.clients.write(machine ?? first, database, [sql], {
           idempotencyKey: `key-${value}`,
           timeoutMs: this.#timeoutMs(),
         });
@@ -286,13 +270,13 @@ export class Workload {
     const fillerBytes = this.#random.integer(0, 6_000);
     const sql = `WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ${size}) ` +
       `INSERT INTO groups SELECT ${number}, n, randomblob(${fillerBytes}) FROM c`;
-    await this.#noted(noted, this.write(machine, database, [sql]));
+    await this.#noted(noted, this.clients.write(machine, database, [sql]));
   }
 
   /** A view that is read slowly, while others write and checkpoint, shows one moment. */
   async #backup(machine: Machine, database: string): Promise<void> {
     const askedAt = this.#history.tick();
-    const { chunks, index } = await this.ask(machine, (node) => node.backup(database, 3_000));
+    const { chunks, index } = await this.clients.ask(machine, (node) => node.backup(database, 3_000));
     const answeredAt = this.#history.tick();
     const lived = machine.life;
     const parts: Uint8Array[] = [];
@@ -303,20 +287,77 @@ export class Workload {
       if (done) break;
       parts.push(value);
     }
+    this.#mustHold(() =>
+      this.#pages.noteFile(database, index, joined(parts), `a backup from machine ${machine.slot}`)
+    );
     const { items, integrity } = readList(parts);
     if (integrity !== "ok") {
       this.#failure ??= new Error(`A backup of ${database} at index ${index} is malformed: ${integrity}`);
     }
-    this.#history.reads.push({
+    this.#noteList(database, askedAt, answeredAt, items, index, true);
+  }
+
+  #noteList(
+    database: string,
+    askedAt: number,
+    answeredAt: number,
+    items: readonly number[],
+    index: LogIndex,
+    isLinearizable: boolean,
+  ): void {
+    const value = undefined;
+    const read: Read = {
       database,
       kind: "list",
       key: "",
+      isLinearizable,
       askedAt,
       answeredAt,
-      value: undefined,
+      value,
       items,
       index,
-    });
+    };
+    this.#history.reads.push(read);
+  }
+
+  /** What this node shows, old as it may be, is right for its index. */
+  async #readHere(machine: Machine, database: string): Promise<void> {
+    const known = this.#history.writes.findLast((write) => write.index !== undefined)?.index ?? 1;
+    const index = this.#random.integer(Math.max(1, known - 10), known + 1);
+    await this.#list(
+      machine,
+      database,
+      this.#random.chance(0.5) ? { level: "stale" } : { level: "index", index },
+    );
+  }
+
+  /** A page as a member would give it to another one: one that was seen before, or any. */
+  async #page(machine: Machine, database: string): Promise<void> {
+    const { known } = this.#pages;
+    const about = await this.clients.ask(machine, (node) => node.describeDatabase(database));
+    const seen = this.#random.chance(0.7)
+      ? known.filter((page) => page.database === database).slice(-100)
+      : [];
+    const { pageNumber, index: at } = seen.length > 0 ? this.#random.pick(seen) : {
+      pageNumber: this.#random.integer(2, Math.max(2, about.pages)),
+      index: about.index,
+    };
+    const request = encodeRequest<"page">({ databaseId: about.id, pageNumber, at }, 1_000);
+    const page = decodeAnswer<"page">(
+      await this.clients.ask(machine, (node) => node.onCall(0, "page", request)),
+    );
+    if (page === null) return;
+    this.#mustHold(() =>
+      this.#pages.note({ database, pageNumber, index: page.index }, page.bytes, `machine ${machine.slot}`)
+    );
+  }
+
+  #mustHold(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#failure ??= error as Error;
+    }
   }
 
   /** What was shown once at an index is what that index shows ever after. */
@@ -332,17 +373,17 @@ export class Workload {
   }
 
   async #dropAndCreate(machine: Machine): Promise<void> {
-    await this.ask(machine, (node) => node.createDatabase("c", false, 2_000));
-    await this.write(machine, "c", ["CREATE TABLE IF NOT EXISTS t (x)"]);
-    await this.write(machine, "c", ["INSERT INTO t VALUES (randomblob(5000))"]);
-    if (this.#random.chance(0.7)) await this.ask(machine, (node) => node.dropDatabase("c", 2_000));
+    await this.clients.ask(machine, (node) => node.createDatabase("c", false, 2_000));
+    await this.clients.write(machine, "c", ["CREATE TABLE IF NOT EXISTS t (x)"]);
+    await this.clients.write(machine, "c", ["INSERT INTO t VALUES (randomblob(5000))"]);
+    if (this.#random.chance(0.7)) await this.clients.ask(machine, (node) => node.dropDatabase("c", 2_000));
   }
 
   async #restore(machine: Machine, database: string): Promise<void> {
-    const { chunks } = await this.ask(machine, (node) => node.backup(database, 3_000));
+    const { chunks } = await this.clients.ask(machine, (node) => node.backup(database, 3_000));
     const copy: Uint8Array[] = [];
     for await (const chunk of chunks) copy.push(chunk);
-    await this.ask(machine, (node) => node.restore("copy", feed(copy), 3_000));
+    await this.clients.ask(machine, (node) => node.restore("copy", feed(copy), 3_000));
   }
 
   #pause(ms: Milliseconds): Promise<void> {

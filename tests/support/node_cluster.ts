@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers";
 import type { NodeId } from "../../core/base/ids.ts";
-import type { Clock } from "../../core/base/ports.ts";
+import type { Clock, Disk } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import type { QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
@@ -55,6 +55,8 @@ export interface Member {
 }
 
 type Shell = Omit<Member, "node">;
+/** What its SQL workers need of a member. */
+type WorkerSite = Pick<Shell, "id" | "writerGate" | "readerGate"> & { readonly disk: Disk };
 
 export type NodeTuning = Partial<
   Pick<
@@ -233,19 +235,19 @@ export function metric(node: Node, name: string): number {
 
 /** SQL workers on the same thread: messages cross as copies, in tasks of their own. */
 export function startWorker(
-  shell: Shell,
+  site: WorkerSite,
   clock: Clock,
   limits: Partial<SessionLimits> = {},
 ): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
-    const gate = name === "writer" ? shell.writerGate : shell.readerGate;
+    const gate = name === "writer" ? site.writerGate : site.readerGate;
     let isAlive = true;
     const core = new WorkerCore({
       module: MODULE,
-      disk: shell.disk,
+      disk: site.disk,
       clock,
       limits,
-      random: new SeededRandom(shell.id),
+      random: new SeededRandom(site.id),
       cancel,
       post: (message) => {
         const copy = structuredClone(message);

@@ -137,3 +137,16 @@ Deno.test("SimDisk has a bound, flips bits and refuses reads", () => {
   assert.equal(file.readAt(new Uint8Array(50), 0), 50);
   assert.throws(() => file.readAt(new Uint8Array(51), 0), /input\/output error/);
 });
+
+Deno.test("SimDisk puts a spoiled write elsewhere or nowhere, once, and reports it as done", async () => {
+  const disk = new SimDisk({ seed: 10 });
+  await write(disk, "a", new Uint8Array(4).fill(1));
+  const file = disk.openFile("a", "write");
+  disk.spoilNextWrite((path, offset) => path === "a" ? offset + 2 : offset);
+  file.writeAt(Uint8Array.of(7), 0);
+  file.writeAt(Uint8Array.of(8), 1);
+  assert.deepEqual([...disk.contentOf("a")], [1, 8, 7, 1]);
+  disk.spoilNextWrite(() => undefined);
+  file.writeAt(Uint8Array.of(9), 0);
+  assert.deepEqual([...disk.contentOf("a")], [1, 8, 7, 1]);
+});

@@ -90,11 +90,11 @@ Deno.test("the client and the server agree on databases, files and members", asy
     assert.deepEqual(node.databases.get("second"), file);
     assert.equal((await new Response(client.database("main").backup()).bytes()).length, 116);
     assert.equal(node.backupReleased, true);
-    assert.deepEqual(await client.database("second").checkpoint({ mode: "full", timeoutMs: 9 }), {
+    assert.deepEqual(await client.database("second").checkpoint({ mode: "full", timeoutMs: 9_000 }), {
       checkpointIndex: 11,
       complete: true,
     });
-    assert.deepEqual(node.calls.at(-1), "checkpoint(second, full, 9)");
+    assert.deepEqual(node.calls.at(-1), "checkpoint(second, full, 9000)");
     assert.deepEqual(await client.dropDatabase("second"), { index: 15 });
     const cluster = await client.cluster();
     assert.deepEqual([cluster.leaderId, cluster.members[1]?.matchIndex], [1, undefined]);

@@ -144,7 +144,11 @@ export class Driver {
   #carryOut(output: Output): void {
     const { events } = this.#options;
     for (const { name, facts } of output.events) events.event(name, facts);
-    if (output.fork !== undefined) this.#options.listener.onFork(output.fork);
+    if (output.fork !== undefined) {
+      this.#options.listener.onFork(output.fork);
+      // It may have been fatal: then nothing of this output may leave.
+      if (this.#stopped) return;
+    }
     if (output.entries.length > 0 && !this.#append(output)) {
       this.#stalled = output;
       events.event("log_append_stalled", { from: output.entries[0]?.index, entries: output.entries.length });

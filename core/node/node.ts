@@ -482,6 +482,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
     this.#introductions.sweep();
+    this.#forks.sweep(this.#driver.leader);
     this.#storage.sweep();
     this.#pool.sweep();
   }

@@ -24,7 +24,7 @@ import { Raft } from "../raft/raft.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
-import { explainFork, readForkReport } from "./fork_judge.ts";
+import { explainFork, readForkReport } from "./fork_report.ts";
 import { Node } from "./node.ts";
 import type { NodeParts } from "./node_parts.ts";
 import { decodeAnswer, encodeRequest } from "./peer_calls.ts";

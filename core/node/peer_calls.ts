@@ -7,7 +7,7 @@ import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { Entry } from "../raft/message.ts";
-import type { LogMark } from "./fork_judge.ts";
+import type { LogMark } from "./fork_verdict.ts";
 import type { PageAnswer, PageRequest } from "./repair.ts";
 import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
 import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";

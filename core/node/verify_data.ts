@@ -12,7 +12,7 @@ import type { Database } from "../pages/database.ts";
 import { PageStore, type StoredCheckpoint } from "../pages/page_store.ts";
 import { PageSumReader } from "../pages/page_sums.ts";
 import { EntryType } from "../raft/message.ts";
-import { explainFork, FORK_REPORT_PATH, readForkReport } from "./fork_judge.ts";
+import { explainFork, FORK_REPORT_PATH, readForkReport } from "./fork_report.ts";
 import { decodeManifest, MANIFEST_PATH } from "./snapshot_files.ts";
 
 export interface Finding {

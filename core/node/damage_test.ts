@@ -36,6 +36,30 @@ Deno.test("A node whose log is damaged in the middle takes everything from the l
   }
 });
 
+Deno.test("A damaged log that ends with entries which nobody else got is replaced although the cluster stands still", async () => {
+  const cluster = await NodeCluster.start(3);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  for (let i = 0; i < 20; i++) {
+    await cluster.finish(cluster.write(1, "INSERT INTO t (bytes) VALUES (randomblob(3000))"));
+  }
+  cluster.network.partition([1], [2, 3]);
+  const lost = Array.from({ length: 5 }, async () => {
+    await rejects(cluster.write(1, "INSERT INTO t (bytes) VALUES ('lost')"));
+  });
+  await cluster.advance(100);
+  await cluster.until(() => cluster.leader !== undefined && cluster.leader.id !== 1);
+  await cluster.finish(Promise.all(lost));
+  cluster.crash(1);
+  cluster.network.partition([1], [2, 3], false);
+  const { disk } = cluster.member(1);
+  flipBit(disk, `raft/log/${disk.list("raft/log")[0]}`, 0.05);
+  await cluster.boot(1);
+  ok(cluster.events.some(({ name }) => name === "log_rebuilt"), "the damage was not found");
+  await cluster.until(() => cluster.members.every(({ node }) => node.isReady()));
+  deepStrictEqual(await cluster.rows(1, "SELECT count(*) FROM t WHERE bytes = 'lost'"), [[0]]);
+  await cluster.close();
+});
+
 Deno.test("On a full disk writes are refused and reads go on; with room again the node goes on without a restart", async () => {
   const cluster = await NodeCluster.start(1, { checkpointBytes: 1e9, logBytesMax: 4 * 1024 * 1024 });
   await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)"));

@@ -24,6 +24,7 @@ import {
   servePeerCall,
 } from "./peer_calls.ts";
 import { makePeerHandlers } from "./peer_handlers.ts";
+import { Standing } from "./standing.ts";
 import { ReadGate } from "./read_gate.ts";
 import { describeDatabase, ReadPath } from "./read_path.ts";
 import type {
@@ -70,6 +71,7 @@ export class Node implements NodeService, TransportHandler {
   readonly #known: KnownMembers;
   readonly #introductions: Introductions;
   readonly #forks: ForkJudge;
+  readonly #standing: Standing;
   #cancelTick: () => void = () => {};
   #stopped = false;
   #stopping: Promise<void> | undefined;
@@ -102,6 +104,7 @@ export class Node implements NodeService, TransportHandler {
     };
     this.#introductions = this.#makeIntroductions();
     this.#forks = this.#makeForkJudge();
+    this.#standing = this.#makeStanding();
     const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
     this.#leaderCalls = new LeaderCalls({
       clock,
@@ -147,6 +150,16 @@ export class Node implements NodeService, TransportHandler {
       committedIndex: () => this.#parts.store.publishedIndex,
       askMark: (member, index) => this.#callMember(member, "log_mark", { index }),
       tell: (member, index) => this.#callMember(member, "fork_suspected", { index }),
+      onFatal: (error) => this.#fail(error),
+    });
+  }
+
+  #makeStanding(): Standing {
+    const { raft, nodeId } = this.#parts;
+    return new Standing({
+      ...this.#parts,
+      members: () => raft.membership.members,
+      ask: (member) => this.#callMember(member, "standing", { id: nodeId }),
       onFatal: (error) => this.#fail(error),
     });
   }
@@ -483,6 +496,7 @@ export class Node implements NodeService, TransportHandler {
     this.#members.sweep();
     this.#introductions.sweep();
     this.#forks.sweep(this.#driver.leader);
+    this.#standing.sweep(this.#driver.leader);
     this.#storage.sweep();
     this.#pool.sweep();
   }

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { metric, NodeCluster } from "../../tests/support/node_cluster.ts";
 import { encodePages } from "../pages/entry_body.ts";
@@ -319,6 +319,22 @@ Deno.test("Node: a write asked for in the moment of a drop is not acknowledged i
       code: "database_exists",
     });
   }, { createDatabases: false });
+});
+
+Deno.test("Node: a member that was removed while it was away ends itself; one that is only cut off does not", async () => {
+  const cluster = await NodeCluster.start(4);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (x)"));
+  cluster.network.partition([4], [1, 2, 3]);
+  await cluster.advance(30_000);
+  deepStrictEqual(cluster.member(4).fatal, []);
+  await cluster.finish(cluster.node(1).removeMember(4, 5_000));
+  await cluster.advance(30_000);
+  deepStrictEqual(cluster.member(4).fatal, []);
+  cluster.network.partition([4], [1, 2, 3], false);
+  await cluster.until(() => cluster.member(4).fatal.length > 0);
+  match(String(cluster.member(4).fatal[0]), /Member 4 was removed from the cluster at or before index \d+/);
+  cluster.member(4).fatal.length = 0;
+  await cluster.close();
 });
 
 Deno.test("Node: the worst a caller may ask of time limits: none left, or all there is", async () => {

@@ -9,6 +9,7 @@ import type { Membership } from "../raft/membership.ts";
 import type { Entry } from "../raft/message.ts";
 import type { LogMark } from "./fork_verdict.ts";
 import type { PageAnswer, PageRequest } from "./repair.ts";
+import type { StandingAnswer } from "./standing.ts";
 import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
 import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
 
@@ -31,6 +32,8 @@ export interface PeerMethods {
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
   /** The caller leads, and this is where answers reach it. */
   introduce: { request: { id: NodeId; raftAddress: string }; answer: null };
+  /** Whether a node still belongs to the cluster; only a leader can say. */
+  standing: { request: { id: NodeId }; answer: StandingAnswer };
   /** What the member's log holds at an index, for the judgement of a fork. */
   log_mark: { request: { index: LogIndex }; answer: LogMark | null };
   /** The caller's log and that of the member asked disagree at an index. */

@@ -1,7 +1,8 @@
 import { NodeError } from "../base/errors.ts";
-import type { LogIndex, Milliseconds } from "../base/ids.ts";
+import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Clock } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
+import { decodeMembership } from "../raft/membership.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import { readEntry, readPage, type Repair } from "./repair.ts";
 import type { ViewReader } from "./view_pages.ts";
@@ -11,6 +12,7 @@ import type { Introductions } from "./introductions.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
 import type { SnapshotSource } from "./snapshot_source.ts";
+import type { StandingAnswer } from "./standing.ts";
 import type { WritePath } from "./write_path.ts";
 
 export interface PeerHandlersOptions {
@@ -38,7 +40,6 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     driver,
     writes,
     members,
-    snapshots,
     confirm,
     log,
     store,
@@ -70,6 +71,10 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       await members.setAddresses(id, addresses, until(timeoutMs));
       return null;
     },
+    standing: async ({ id }, timeoutMs) => {
+      mustLead(driver, "say who belongs to the cluster");
+      return standing(driver, id, await confirm(until(timeoutMs)));
+    },
     log_mark: ({ index }) => Promise.resolve(forks.mark(index)),
     fork_suspected: ({ index }, _timeoutMs, from) => {
       forks.suspectedBy(from, index);
@@ -81,17 +86,7 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     },
     log_entry: ({ index }) => attempt(() => readEntry(log, index, repair)),
     page: (request) => attempt(() => readPage(store, reader, request)),
-    snapshot_begin: async ({ member, atLeast, hasForgotten }, timeoutMs) => {
-      mustLead(driver, "send a snapshot");
-      // A member that takes part must not wait for this: a leader may need its acknowledgement to confirm anything.
-      const confirmed = hasForgotten ? await confirm(until(timeoutMs)) : 0;
-      return snapshots.begin(member, Math.max(atLeast, confirmed));
-    },
-    snapshot_pages: (request) => attempt(() => snapshots.pages(request)),
-    snapshot_end: ({ sessionId }) => {
-      snapshots.end(sessionId);
-      return Promise.resolve(null);
-    },
+    ...snapshotHandlers(options),
     join: async (request, timeoutMs) => {
       mustLead(driver, "add a member");
       const { id, membership } = await members.add(request, until(timeoutMs));
@@ -100,8 +95,35 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
   };
 }
 
+function snapshotHandlers(
+  { clock, driver, snapshots, confirm }: PeerHandlersOptions,
+): Pick<PeerHandlers, "snapshot_begin" | "snapshot_pages" | "snapshot_end"> {
+  return {
+    snapshot_begin: async ({ member, atLeast, hasForgotten }, timeoutMs) => {
+      mustLead(driver, "send a snapshot");
+      // A member that takes part must not wait for this: a leader may need its acknowledgement to confirm anything.
+      if (!hasForgotten) return snapshots.begin(member, atLeast);
+      const confirmed = await confirm(clock.nowMs() + timeoutMs);
+      // What this log does not hold was never committed: what the member has forgotten above it is gone for good.
+      return snapshots.begin(member, Math.max(confirmed, Math.min(atLeast, driver.raft.lastIndex)));
+    },
+    snapshot_pages: (request) => attempt(() => snapshots.pages(request)),
+    snapshot_end: ({ sessionId }) => {
+      snapshots.end(sessionId);
+      return Promise.resolve(null);
+    },
+  };
+}
+
 function attempt<T>(action: () => T): Promise<T> {
   return new Promise((resolve) => resolve(action()));
+}
+
+/** @param index confirmed by a majority just now */
+function standing(driver: Driver, id: NodeId, index: LogIndex): StandingAnswer {
+  mustLead(driver, "say who belongs to the cluster");
+  const { members } = decodeMembership(driver.raft.committedMembership());
+  return { isMember: members.some((member) => member.id === id), index };
 }
 
 /** A node that does not take part yet asks any member; it is sent on to the leader's peer address. */

@@ -124,7 +124,10 @@ Deno.test("members come, go, move and come back; no write is lost", async (test)
     await writer.writes(20);
     const removed = await first.request("DELETE", `/v1/cluster/members/${id}`);
     strictEqual(removed.status, 200, JSON.stringify(removed.body));
-    await fourth.kill();
+    // It was not told: nobody sends it anything any more. It asks, and ends.
+    const { code, output } = await fourth.ended();
+    strictEqual(code, 1, output);
+    match(output, new RegExp(`Member ${id} was removed from the cluster`));
     await writer.writes(20);
     await writer.stop();
     strictEqual(await memberOf(cluster, fourth), undefined);

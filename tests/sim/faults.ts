@@ -224,12 +224,18 @@ export class Faults {
   }
 }
 
+/** Whether a process has ended itself because it does not belong to the cluster any more. */
+export function wasRemoved(error: Error | undefined): boolean {
+  return error !== undefined && /^Member \d+ was removed from the cluster/.test(error.message);
+}
+
 /** Whether a process may end itself for this reason in a simulation that injects faults. */
 export function isExpected(error: Error, plan: Plan): boolean {
   if (error.name === "SimCrash") return true;
   const { faults } = plan;
   // Its supervisor starts it again.
   if (/^Cannot join a cluster/.test(error.message)) return true;
+  if (faults.remove_member > 0 && wasRemoved(error)) return true;
   if (faults.sync_failure > 0 && /Input\/output error/.test(error.message)) return true;
   // Damage in the log that is met before the scrubber has found it ends the process; the next start repairs it.
   if (spoilsDisks(plan.faults) && error.name === "DamageError") return true;

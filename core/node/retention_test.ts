@@ -4,10 +4,10 @@ import { NodeError } from "../base/errors.ts";
 
 const MIB = 1024 * 1024;
 
-async function fill(cluster: NodeCluster, rows: number): Promise<void> {
+async function fill(cluster: NodeCluster, rows: number, through = 1): Promise<void> {
   for (let i = 0; i < rows; i++) {
     await cluster.finish(
-      cluster.write(1, `INSERT INTO filler (bytes) VALUES (randomblob(20000))`),
+      cluster.write(through, `INSERT INTO filler (bytes) VALUES (randomblob(20000))`),
     );
   }
 }
@@ -139,6 +139,35 @@ Deno.test("Only pages that changed are sent to a member that has an older copy",
   const { sentPages, keptPages } = fetched.facts as { sentPages: number; keptPages: number };
   ok(sentPages < 40 && keptPages > 400, `${sentPages} pages were sent, ${keptPages} were kept`);
   deepStrictEqual(await cluster.rows(3, "PRAGMA integrity_check"), [["ok"]]);
+  await cluster.close();
+});
+
+Deno.test("A member whose log ends behind the snapshot, with entries that were never committed, takes it", async () => {
+  const cluster = await NodeCluster.start(3, { logBytesMax: MIB, checkpointBytes: MIB / 8 });
+  const databases = Array.from({ length: 10 }, (_, i) => `small-${i}`);
+  await cluster.finish(cluster.write(1, "CREATE TABLE filler (id INTEGER PRIMARY KEY, bytes BLOB)"));
+  for (const database of databases) {
+    await cluster.finish(cluster.write(1, "CREATE TABLE t (a)", { database }));
+  }
+  await cluster.advance(500);
+  cluster.network.partition([1], [2, 3]);
+  const lost: Promise<void>[] = [];
+  for (let i = 0; i < 38; i++) {
+    for (const database of databases) {
+      lost.push(rejects(cluster.write(1, "INSERT INTO t VALUES ('lost')", { database, timeoutMs: 400 })));
+    }
+    await cluster.advance(10);
+  }
+  const tail = metric(cluster.node(1), "log_tip_index");
+  await cluster.until(() => cluster.leader !== undefined && cluster.leader.id !== 1);
+  await fill(cluster, 180, 2);
+  ok(tail > metric(cluster.node(2), "commit_index"), "the lost entries are not ahead");
+  await cluster.advance(2_000);
+  cluster.network.partition([1], [2, 3], false);
+  await cluster.until(() => cluster.events.some(({ name }) => name === "snapshot_installed"));
+  await cluster.finish(Promise.all(lost));
+  deepStrictEqual(await cluster.rows(1, "SELECT count(*) FROM filler"), [[180]]);
+  deepStrictEqual(await cluster.rows(1, "SELECT count(*) FROM t", { database: "small-3" }), [[0]]);
   await cluster.close();
 });
 

@@ -142,21 +142,26 @@ export class SnapshotInstall {
   }
 
   async #changeOver(manifest: Manifest): Promise<void> {
-    const { driver, log, checkpoints, retention } = this.#options;
+    const { driver, checkpoints, retention } = this.#options;
     // From here on nothing is cut from the log and nothing is copied any more.
     this.#isSettling = true;
     await checkpoints.alone(async () => {
       await retention.stop();
       await driver.suspend();
-      if (!this.#stopped && log.lastIndex() < manifest.metadata.index) {
-        await this.#put(manifest);
-      } else {
-        // Appended meanwhile by another leader: then the log goes on by itself.
-        driver.raft.snapshotFailed();
-      }
+      if (!this.#stopped && !this.#holds(manifest.metadata)) await this.#put(manifest);
+      else driver.raft.snapshotFailed();
     });
     this.#isSettling = false;
     driver.resume();
+  }
+
+  /**
+   * The entry was appended meanwhile, by another leader: then the log goes on by itself. A log that is longer but has
+   * another entry there goes: nothing of it from there on was ever committed (paper, section 7).
+   */
+  #holds({ index, term }: SnapshotMetadata): boolean {
+    const { log, store } = this.#options;
+    return store.publishedIndex >= index || log.termAt(index) === term;
   }
 
   /** From the manifest on there is no way back: what fails after it is completed at the next start. */

@@ -83,7 +83,7 @@ export class SnapshotSource {
       throw new NodeError("not_leader", "Cannot send a snapshot: this node does not lead");
     }
     const index = store.publishedIndex;
-    if (index < atLeast || store.hasOpenTransaction) {
+    if (index < atLeast || store.isInsideTransaction) {
       throw new NodeError(
         "index_not_reached",
         `Cannot send a snapshot at ${index}: ${

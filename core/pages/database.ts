@@ -61,7 +61,7 @@ export class Database {
   /** Last entry published for it: what a new view shows. */
   published: LogIndex;
   /** Appended, not yet published, oldest first. */
-  readonly #unpublished: PageDelta[] = [];
+  readonly #unpublished: { readonly first: LogIndex; readonly delta: PageDelta }[] = [];
   /** Published, newest last; `#deltaBase` is the sequence number of the first one. */
   #deltas: PageDelta[] = [];
   #deltaBase = 0;
@@ -178,10 +178,11 @@ export class Database {
     this.#parts.push({ index, pageNumbers, positions: framePositions(body, bodyPosition), checksums });
     this.bytesSinceCheckpoint += body.pageNumbers.length * body.pageSize;
     if (!body.last) return undefined;
+    const first = (this.#parts[0] as Part).index;
     const delta = joinParts(this.#parts, index, body.pageCount);
     this.#parts = [];
     this.pages.add(delta, this.releaseHistory());
-    this.#unpublished.push(delta);
+    this.#unpublished.push({ first, delta });
     return delta;
   }
 
@@ -189,10 +190,10 @@ export class Database {
   dropFrom(index: LogIndex): void {
     this.#parts = this.#parts.filter((part) => part.index < index);
     for (;;) {
-      const delta = this.#unpublished.at(-1);
-      if (delta === undefined || delta.index < index) break;
+      const newest = this.#unpublished.at(-1);
+      if (newest === undefined || newest.delta.index < index) break;
       this.#unpublished.pop();
-      this.pages.remove(delta);
+      this.pages.remove(newest.delta);
     }
     if (this.visibleFrom !== undefined && this.visibleFrom >= index) this.visibleFrom = undefined;
     if (this.droppedAt !== undefined && this.droppedAt >= index) this.droppedAt = undefined;
@@ -201,7 +202,7 @@ export class Database {
 
   publish(commitIndex: LogIndex): void {
     let count = 0;
-    for (const delta of this.#unpublished) {
+    for (const { delta } of this.#unpublished) {
       if (delta.index > commitIndex) break;
       this.published = delta.index;
       this.#deltas.push(delta);
@@ -231,9 +232,11 @@ export class Database {
     return this.#deltas.slice(sequence - this.#deltaBase);
   }
 
-  /** A transaction has begun whose last entry has not come. */
-  get hasOpenTransaction(): boolean {
-    return this.#parts.length > 0;
+  /** Whether a transaction has its first entry at or below `index`, and its last one above it or not at all yet. */
+  isInsideTransaction(index: LogIndex): boolean {
+    const [begun] = this.#parts;
+    return (begun !== undefined && begun.index <= index) ||
+      this.#unpublished.some(({ first, delta }) => first <= index && delta.index > index);
   }
 
   /** A new leader never finishes what another one began. */

@@ -140,6 +140,8 @@ Deno.test("Database: a checkpoint between the entries of a large transaction tak
   });
   const [first, last] = parts.map((part) => decodeEntryBody(part) as PagesBody);
   strictEqual(database.append(5, first!, 500), undefined);
+  deepStrictEqual([4, 5].map((index) => database.isInsideTransaction(index)), [false, true]);
   const delta = database.append(6, last!, 600);
   deepStrictEqual([...delta!.pageNumbers], [1, 2]);
+  deepStrictEqual([4, 5, 6].map((index) => database.isInsideTransaction(index)), [false, true, false]);
 });

@@ -119,8 +119,9 @@ export class PageStore {
     for (const database of this.#uncheckpointed) database.voidOpenTransaction();
   }
 
-  get hasOpenTransaction(): boolean {
-    return [...this.#uncheckpointed].some((database) => database.hasOpenTransaction);
+  /** What is published ends inside a transaction of several entries: the log cannot be begun anew behind it. */
+  get isInsideTransaction(): boolean {
+    return [...this.#uncheckpointed].some((database) => database.isInsideTransaction(this.#published));
   }
 
   /** To be called when a checkpoint of the database is durable. */

@@ -10,7 +10,8 @@ import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import { PromiseChecker } from "./check_promises.ts";
 import { type Life, LifeClock, LifeDisk } from "./life.ts";
 import { type ManualClock, MemoryNetwork, type MemoryTransport } from "../support/memory_transport.ts";
-import { Gate, metric, type NodeTuning, startWorker } from "../support/node_cluster.ts";
+import { Gate, metric, startWorker } from "../support/node_cluster.ts";
+import { type Plan, spoilsDisks } from "./swarm.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 import { SimCrash, SimDisk } from "../support/sim_disk.ts";
 
@@ -47,16 +48,15 @@ export class SimCluster {
   readonly events = new Map<string, number>();
   onEvent: (slot: number, name: string, facts: Record<string, unknown>) => void = () => {};
   readonly #random: SeededRandom;
-  readonly #tuning: NodeTuning;
+  readonly #plan: Plan;
   /** By term, to see that there is one at most. */
   readonly #leaders = new Map<number, NodeId>();
   #violation: Error | undefined;
 
-  /** @param mayForget disks may lose what was durable */
-  constructor(random: SeededRandom, tuning: NodeTuning, mayForget: boolean) {
+  constructor(random: SeededRandom, plan: Plan) {
     this.#random = random;
-    this.#tuning = tuning;
-    const promises = new PromiseChecker(mayForget);
+    this.#plan = plan;
+    const promises = new PromiseChecker(spoilsDisks(plan.faults));
     this.network.onSend = (message) => {
       try {
         promises.onSend(message);
@@ -228,7 +228,7 @@ export class SimCluster {
       },
       callOnce: (to, method, body, timeoutMs) =>
         Promise.race([this.#callOnce(machine, to, method, body), this.#timeout(to, timeoutMs)]),
-      startWorker: startWorker(shell, clock),
+      startWorker: startWorker(shell, clock, { entryBytesMax: this.#plan.entryBytesMax }),
       readerCount: 2,
       electionTimeoutMs: 500,
       heartbeatMs: 50,
@@ -237,7 +237,7 @@ export class SimCluster {
       retainMs: 0,
       logBytesMax: 1024 * 1024 * 1024,
       createDatabases: true,
-      ...this.#tuning,
+      ...this.#plan.tuning,
       onFatal: (error) => {
         if (!thisLife.isOver) machine.fatal ??= error;
       },

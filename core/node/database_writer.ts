@@ -4,8 +4,16 @@ import type { LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { Database } from "../pages/database.ts";
 import type { PageDelta } from "../pages/page_index.ts";
-import type { WriteMessage, WriteResult, WriteResults } from "../sql/messages.ts";
+import type { Outcome, WriteMessage, WriteResults } from "../sql/messages.ts";
+import { unpackAnswers } from "../sql/packed_answers.ts";
+import type { EncodedFields } from "../sql/values.ts";
 import type { WriteRequest } from "./service.ts";
+
+export interface WriteResult {
+  readonly fields: EncodedFields;
+  /** The idempotency key was known: this is the first answer, nothing was written. */
+  readonly replayed: boolean;
+}
 
 /** A write that waits for its turn. */
 export interface PendingWrite {
@@ -225,9 +233,10 @@ export class DatabaseWriter {
     }
     const hasEntry = results.bodies.length > 0;
     if (hasEntry) this.#unlocated.push(batch.number);
+    const outcomes = unpackAnswers(results.answers);
     batch.writes.forEach((write, i) => {
       const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
-      this.#answer(write, results.results[i], committed);
+      this.#answer(write, outcomes[i], results.replayed.includes(i), committed);
     });
   }
 
@@ -237,13 +246,14 @@ export class DatabaseWriter {
    */
   #answer(
     write: PendingWrite,
-    outcome: WriteResults["results"][number] | undefined,
+    outcome: Outcome<EncodedFields> | undefined,
+    replayed: boolean,
     committed: Promise<LogIndex>,
   ): void {
     assert(outcome !== undefined, "A batch answered with too few results");
     committed.then(
       (index) => {
-        if (outcome.ok) write.resolve({ result: outcome.value, index });
+        if (outcome.ok) write.resolve({ result: { fields: outcome.value, replayed }, index });
         else write.reject(new NodeError(outcome.error.code, outcome.error.message, outcome.error.details));
       },
       (error) => write.reject(outcome.ok ? error : asNotLogged(error)),
@@ -254,8 +264,9 @@ export class DatabaseWriter {
   #onDied(batch: Batch, results: WriteResults): void {
     this.#sessionOpen = false;
     const again: PendingWrite[] = [];
+    const outcomes = unpackAnswers(results.answers);
     batch.writes.forEach((write, i) => {
-      const outcome = results.results[i];
+      const outcome = outcomes[i];
       if (i === results.diedAt || results.diedAt === -1) {
         const error = outcome !== undefined && !outcome.ok
           ? new NodeError(outcome.error.code, outcome.error.message, outcome.error.details)

@@ -2,6 +2,7 @@ import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/stric
 import { NodeError } from "../base/errors.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Database } from "../pages/database.ts";
+import { packAnswers } from "../sql/packed_answers.ts";
 import type { WriteMessage, WriteResults } from "../sql/messages.ts";
 import { DatabaseWriter, type PendingWrite } from "./database_writer.ts";
 
@@ -62,13 +63,14 @@ class Bench {
   /** The worker answers the newest batch. */
   answer(results: Partial<WriteResults> = {}): void {
     const message = this.sent.at(-1)!;
-    const ok = { ok: true, value: { fields: FIELDS, replayed: false } } as const;
+    const ok = { ok: true, value: FIELDS } as const;
     this.writer.onResults({
       kind: "write_results",
       jobId: 1,
       databaseId: 1,
       batchNumber: message.batchNumber,
-      results: message.requests.map(() => ok),
+      answers: packAnswers(message.requests.map(() => ok)),
+      replayed: [],
       bodies: [new Uint8Array([message.batchNumber])],
       ...results,
     });
@@ -102,7 +104,7 @@ Deno.test("DatabaseWriter answers nobody before the commit, not even a failed st
   const failed = bench.write("bad").finally(() => (answered = true));
   failed.catch(() => {});
   const error = { code: "constraint_failed", message: "UNIQUE", details: {} } as const;
-  bench.answer({ results: [{ ok: false, error }], bodies: [] });
+  bench.answer({ answers: packAnswers([{ ok: false, error }]), bodies: [] });
   await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
   strictEqual(answered, false);
   bench.commit();
@@ -118,7 +120,7 @@ Deno.test("DatabaseWriter runs the innocent requests of a lost session again and
   bench.answer();
   const error = { code: "engine_failed", message: "lost", details: {} } as const;
   const failed = { ok: false, error } as const;
-  bench.answer({ results: [failed, failed], bodies: [], diedAt: 0 });
+  bench.answer({ answers: packAnswers([failed, failed]), bodies: [], diedAt: 0 });
   await rejects(guilty, { code: "engine_failed" });
   deepStrictEqual(bench.names(2), ["innocent"]);
   strictEqual(bench.sent[2]!.base !== undefined, true, "in a new session");

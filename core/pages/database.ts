@@ -158,10 +158,10 @@ export class Database {
   append(index: LogIndex, body: PagesBody, bodyPosition: LogPosition): PageDelta | undefined {
     if (body.first) this.#parts = [];
     if (!body.first && this.#parts.length === 0) {
-      // The log was cut in the middle of a transaction that is in the file as a whole.
+      // The log begins inside a transaction that is in the file as a whole, or that its leader never finished.
       assert(
-        index <= this.checkpoint.index,
-        () => `Entry ${index} continues a transaction of database ${this.name} whose beginning is missing`,
+        !body.last || index <= this.checkpoint.index,
+        () => `Entry ${index} ends a transaction of database ${this.name} whose beginning is missing`,
       );
       return undefined;
     }

@@ -6,6 +6,7 @@ import { StoreBench } from "../../tests/support/store_bench.ts";
 import { crc32 } from "../codec/crc32.ts";
 import { readCheckpointMeta } from "../pages/checkpoint_meta.ts";
 import type { MessageFromWorker, PageDamaged } from "./messages.ts";
+import { unpackAnswers } from "./packed_answers.ts";
 import { SqlPool } from "./pool.ts";
 
 const PAGE = 4_096;
@@ -73,7 +74,7 @@ for (const pageNumber of [1, 50]) {
     const bench = await fillFile();
     bench.disk.flipBit("db/main.db", (pageNumber - 1) * PAGE + 200, 1);
     const tip = bench.log.lastIndex();
-    const { results, bodies, diedAt } = await bench.write(
+    const { answers, bodies, diedAt } = await bench.write(
       "INSERT INTO t VALUES (1000, 'before')",
       "UPDATE t SET v = 'new' WHERE length(v) = 3000",
       "INSERT INTO t VALUES (1001, 'after')",
@@ -81,14 +82,14 @@ for (const pageNumber of [1, 50]) {
     strictEqual(diedAt, pageNumber === 1 ? -1 : 1);
     strictEqual(bodies.length, 0);
     strictEqual(bench.log.lastIndex(), tip);
-    const culprit = results[1]!;
+    const culprit = unpackAnswers(answers)[1]!;
     strictEqual(culprit.ok ? undefined : culprit.error.code, "data_damaged");
     const [damage] = bench.takeDamage();
     deepStrictEqual([damage?.place, damage?.pageNumber, damage?.at], ["file", pageNumber, Infinity]);
 
     bench.disk.flipBit("db/main.db", (pageNumber - 1) * PAGE + 200, 1);
     const again = await bench.write("INSERT INTO t VALUES (1000, 'after the repair')");
-    deepStrictEqual([again.diedAt, again.results[0]!.ok], [undefined, true]);
+    deepStrictEqual([again.diedAt, unpackAnswers(again.answers)[0]!.ok], [undefined, true]);
     await bench.commit();
     deepStrictEqual((await bench.read(bench.openView(), COUNT)).rows, [[101, 300_016]]);
   });

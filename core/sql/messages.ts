@@ -5,7 +5,8 @@ import type { SegmentInfo } from "../log/segment_table.ts";
 import type { SumsOfCopy } from "../pages/checkpoint_file.ts";
 import type { PageDamage } from "../pages/page_damage.ts";
 import type { PageDelta, PageIndexExport } from "../pages/page_index.ts";
-import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
+import type { PackedAnswers } from "./packed_answers.ts";
+import type { ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
 
 /** Where a worker finds the pages of a database that it does not follow yet. */
 export interface DatabaseBase {
@@ -122,12 +123,9 @@ export type Outcome<T> = { readonly ok: true; readonly value: T } | {
 
 export interface ReadResults {
   readonly kind: "read_results";
-  readonly results: readonly { readonly jobId: number; readonly outcome: Outcome<EncodedFields> }[];
-}
-
-export interface WriteResult {
-  readonly fields: EncodedFields;
-  readonly replayed: boolean;
+  /** One answer each, in this order. */
+  readonly jobIds: readonly number[];
+  readonly answers: PackedAnswers;
 }
 
 export interface WriteResults {
@@ -136,7 +134,9 @@ export interface WriteResults {
   readonly databaseId: DatabaseId;
   readonly batchNumber: number;
   /** One per request, in order. */
-  readonly results: readonly Outcome<WriteResult>[];
+  readonly answers: PackedAnswers;
+  /** Positions of those that were given before: their idempotency key was known. */
+  readonly replayed: readonly number[];
   /** Bodies of the entries to propose, in order; empty when nothing was changed. */
   readonly bodies: readonly Uint8Array[];
   /**

@@ -20,6 +20,7 @@ import type {
   WriteResults,
 } from "./messages.ts";
 import { type FileSize, LongJobs } from "./long_jobs.ts";
+import { unpackAnswers } from "./packed_answers.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -370,13 +371,14 @@ export class SqlPool {
     }
   }
 
-  #onReadResults(slot: WorkerSlot, message: ReadResults): void {
-    for (const { jobId, outcome } of message.results) {
+  #onReadResults(slot: WorkerSlot, { jobIds, answers }: ReadResults): void {
+    unpackAnswers(answers).forEach((outcome, i) => {
+      const jobId = jobIds[i] as number;
       const read = this.#running.get(jobId);
       this.#running.delete(jobId);
       read?.settle(outcome.ok ? outcome.value : fromErrorRecord(outcome.error));
       slot.finishJob(jobId);
-    }
+    });
     this.#dispatch();
   }
 

@@ -4,6 +4,7 @@ import { encodeCreate, encodePages } from "../pages/entry_body.ts";
 import type { View } from "../pages/database.ts";
 import { PageStore } from "../pages/page_store.ts";
 import type { MessageFromWorker, MessageToWorker, ReadMessage, WriteRequestData } from "./messages.ts";
+import { packAnswers } from "./packed_answers.ts";
 import { SqlPool } from "./pool.ts";
 
 class ScriptedWorker {
@@ -26,10 +27,13 @@ class ScriptedWorker {
     const jobs = this.reads.at(-1)?.jobs ?? [];
     this.answer({
       kind: "read_results",
-      results: jobs.map(({ jobId, sql }) => ({
-        jobId,
-        outcome: { ok: true, value: { format: "json", count: 1, bytes: new TextEncoder().encode(sql) } },
-      })),
+      jobIds: jobs.map(({ jobId }) => jobId),
+      answers: packAnswers(
+        jobs.map(({ sql }) => ({
+          ok: true,
+          value: { format: "json", count: 1, bytes: new TextEncoder().encode(sql) },
+        })),
+      ),
     });
   }
 }
@@ -185,7 +189,11 @@ Deno.test("SqlPool: a cancelled query is taken back while it waits, and stopped 
   const { jobId } = bench.reader(0).reads[0]!.jobs[0]!;
   strictEqual(Atomics.load(bench.reader(0).cancel, 0), jobId);
   const error = { code: "cancelled", message: "stopped", details: {} } as const;
-  bench.reader(0).answer({ kind: "read_results", results: [{ jobId, outcome: { ok: false, error } }] });
+  bench.reader(0).answer({
+    kind: "read_results",
+    jobIds: [jobId],
+    answers: packAnswers([{ ok: false, error }]),
+  });
   await rejects(first, { code: "cancelled" });
   await rejects(bench.read("late", { signal: AbortSignal.abort() }), { code: "cancelled" });
 });
@@ -263,7 +271,7 @@ Deno.test("SqlPool: two cancelled queries of one message are both stopped, and t
     bench.pool.sweep();
     strictEqual(Atomics.load(worker.cancel, 0), jobId);
     const error = { code: "cancelled", message: "stopped", details: {} } as const;
-    worker.answer({ kind: "read_results", results: [{ jobId, outcome: { ok: false, error } }] });
+    worker.answer({ kind: "read_results", jobIds: [jobId], answers: packAnswers([{ ok: false, error }]) });
   }
   for (const query of cancelled) await rejects(query, { code: "cancelled" });
   strictEqual(Atomics.load(worker.cancel, 0), 0);

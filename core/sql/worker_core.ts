@@ -20,8 +20,9 @@ import type {
   ReadJob,
   ReadMessage,
   WriteMessage,
-  WriteResult,
+  WriteResults,
 } from "./messages.ts";
+import { packAnswers } from "./packed_answers.ts";
 import { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields } from "./values.ts";
@@ -98,17 +99,21 @@ export class WorkerCore {
 
   async #read(message: ReadMessage): Promise<void> {
     for (const update of message.updates) this.#update(update);
-    let results: { jobId: number; outcome: Outcome<EncodedFields> }[] = [];
+    let jobIds: number[] = [];
+    let outcomes: Outcome<EncodedFields>[] = [];
     const arrivedMs = this.#options.clock.nowMs();
     let heldSinceMs = arrivedMs;
     const flush = (): void => {
-      if (results.length === 0) return;
-      this.#post({ kind: "read_results", results }, transferables(results));
-      results = [];
+      if (jobIds.length === 0) return;
+      const answers = packAnswers(outcomes);
+      this.#post({ kind: "read_results", jobIds, answers }, [bufferOf(answers.bytes)]);
+      jobIds = [];
+      outcomes = [];
     };
     for (const job of message.jobs) {
       Atomics.store(this.#options.cancel, 1, job.jobId);
-      results.push({ jobId: job.jobId, outcome: await this.#runRead(job, arrivedMs + job.runMsMax) });
+      jobIds.push(job.jobId);
+      outcomes.push(await this.#runRead(job, arrivedMs + job.runMsMax));
       const nowMs = this.#options.clock.nowMs();
       if (nowMs - heldSinceMs < RESULTS_HELD_MS) continue;
       flush();
@@ -165,33 +170,32 @@ export class WorkerCore {
       const batch = this.#runBatch(writer, message);
       this.#post(
         { kind: "write_results", jobId, databaseId, batchNumber, ...batch },
-        batch.bodies.map(bufferOf),
+        [batch.answers.bytes, ...batch.bodies].map(bufferOf),
       );
     } catch (error) {
       this.#closeWriter(databaseId);
-      const failed: Outcome<WriteResult> = { ok: false, error: toErrorRecord(error) };
-      const results = requests.map(() => failed);
-      this.#post({ kind: "write_results", jobId, databaseId, batchNumber, results, bodies: [], diedAt: -1 });
+      const failed = { ok: false, error: toErrorRecord(error) } as const;
+      const answers = packAnswers(requests.map(() => failed));
+      const nothing = { answers, replayed: [], bodies: [], diedAt: -1 };
+      this.#post({ kind: "write_results", jobId, databaseId, batchNumber, ...nothing });
     } finally {
       Atomics.store(this.#options.cancel, 1, 0);
     }
   }
 
-  #runBatch(writer: OpenWriter, message: WriteMessage): {
-    results: Outcome<WriteResult>[];
-    bodies: Uint8Array[];
-    diedAt?: number;
-  } {
+  #runBatch(
+    writer: OpenWriter,
+    message: WriteMessage,
+  ): Pick<WriteResults, "answers" | "replayed" | "bodies" | "diedAt"> {
     const { clock } = this.#options;
     const batch = writer.session.runBatch(message.requests, message.batchNumber);
-    const results = batch.results.map((result): Outcome<WriteResult> =>
-      result.ok
-        ? { ok: true, value: { fields: result.fields, replayed: result.replayed } }
-        : { ok: false, error: result.error }
+    const answers = packAnswers(
+      batch.results.map((result) => result.ok ? { ok: true, value: result.fields } : result),
     );
+    const replayed = batch.results.flatMap((result, i) => result.ok && result.replayed ? [i] : []);
     if (writer.session.isDead) {
       this.#closeWriter(message.databaseId);
-      return { results, bodies: [], diedAt: batch.diedAt ?? -1 };
+      return { answers, replayed, bodies: [], diedAt: batch.diedAt ?? -1 };
     }
     const bodies = batch.pages.length === 0 ? [] : encodePages(batch.pages, {
       wallMs: clock.wallMs(),
@@ -200,7 +204,7 @@ export class WorkerCore {
       pageCount: batch.pageCount,
       entryBytesMax: this.#options.limits?.entryBytesMax ?? LIMITS.entryBytesMax,
     });
-    return { results, bodies };
+    return { answers, replayed, bodies };
   }
 
   async #writerFor(message: WriteMessage): Promise<OpenWriter> {
@@ -281,12 +285,6 @@ export class WorkerCore {
       });
     }
   }
-}
-
-function transferables(results: readonly { readonly outcome: Outcome<EncodedFields> }[]): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
-  for (const { outcome } of results) if (outcome.ok) buffers.add(bufferOf(outcome.value.bytes));
-  return [...buffers];
 }
 
 function bufferOf(bytes: Uint8Array): ArrayBuffer {

@@ -8,6 +8,7 @@ import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { StoreBench } from "../../tests/support/store_bench.ts";
 import { PageIndex } from "../pages/page_index.ts";
 import type { MessageFromWorker } from "./messages.ts";
+import { unpackAnswers } from "./packed_answers.ts";
 import { loadEngineModule } from "./wasm/load_engine.ts";
 import { WorkerCore } from "./worker_core.ts";
 
@@ -83,7 +84,7 @@ Deno.test("a request that kills the instance is named, nothing of its batch coun
   );
   if (results.diedAt === undefined) {
     // SQLite refused it by itself: the instance lives, and only that request failed.
-    strictEqual(results.results[1]!.ok, false);
+    strictEqual(unpackAnswers(results.answers)[1]!.ok, false);
   } else {
     deepStrictEqual([results.diedAt, results.bodies.length], [1, 0]);
     strictEqual(bench.log.lastIndex(), tip);
@@ -255,7 +256,9 @@ Deno.test("a query that waited behind others past its time limit is refused, not
     jobs: [job(1, 1_000), job(2, 15.5), job(3, 1_000)],
     updates: [{ databaseId: 1, base, deltas: [], oldestView: 0 }],
   });
-  const outcomes = answers.flatMap((answer) => answer.kind === "read_results" ? answer.results : [])
-    .map(({ outcome }) => outcome.ok ? "ok" : outcome.error.code);
+  const outcomes = answers.flatMap((answer) =>
+    answer.kind === "read_results" ? unpackAnswers(answer.answers) : []
+  )
+    .map((outcome) => outcome.ok ? "ok" : outcome.error.code);
   deepStrictEqual(outcomes, ["ok", "timeout", "ok"]);
 });

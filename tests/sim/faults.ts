@@ -1,7 +1,7 @@
 import { NodeError } from "../../core/base/errors.ts";
-import type { Milliseconds } from "../../core/base/ids.ts";
+import type { Milliseconds, NodeId } from "../../core/base/ids.ts";
 import type { MemoryLink } from "../support/memory_transport.ts";
-import type { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
 import type { SimDisk } from "../support/sim_disk.ts";
 import type { Machine, SimCluster } from "./sim_cluster.ts";
 import { draw, type Fault, type Plan, spoilsDisks } from "./swarm.ts";
@@ -23,6 +23,7 @@ export class Faults {
   readonly #spoiledSlot: number;
   /** What ends a fault that lasts, with its time. */
   #endings: { readonly atMs: Milliseconds; readonly end: () => void }[] = [];
+  #isHealing = false;
   readonly counts = new Map<string, number>();
   onFault: (fault: Fault, slot: number) => void = () => {};
 
@@ -37,6 +38,13 @@ export class Faults {
     this.#plan = plan;
     this.#onAdmin = onAdmin;
     this.#spoiledSlot = random.integer(1, plan.machines);
+    // Of its own, so that what else happens to a seed does not depend on it.
+    const voters = new SeededRandom(plan.steps);
+    cluster.onVote = (voter, candidate) => {
+      if (this.#isHealing || !voters.chance(plan.crashAfterVoteChance)) return;
+      // Without the candidate its term is still to be won.
+      this.#crashAtEndOfStep(voters.chance(0.5) ? [voter] : [voter, candidate]);
+    };
   }
 
   step(): void {
@@ -53,6 +61,7 @@ export class Faults {
 
   /** Everything that lasts ends now. */
   healAll(): void {
+    this.#isHealing = true;
     for (const { end } of this.#endings.splice(0)) end();
     const { machines, network } = this.#cluster;
     for (const machine of machines) {
@@ -210,6 +219,15 @@ export class Faults {
       if (!/^db\/.*\.db$/.test(path)) return offset;
       const places = Math.floor(size / PAGE_BYTES);
       return fault === "lost_write" || places === 0 ? undefined : random.integer(0, places - 1) * PAGE_BYTES;
+    });
+  }
+
+  #crashAtEndOfStep(members: readonly NodeId[]): void {
+    this.counts.set("crash_after_vote", (this.counts.get("crash_after_vote") ?? 0) + 1);
+    this.#after(0, () => {
+      for (const machine of this.#cluster.machines) {
+        if (machine.isUp && members.includes(machine.memberId)) this.#cluster.kill(machine);
+      }
     });
   }
 

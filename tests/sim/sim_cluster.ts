@@ -47,6 +47,8 @@ export class SimCluster {
   /** Names of what happened on the nodes, for the trace and for statistics. */
   readonly events = new Map<string, number>();
   onEvent: (slot: number, name: string, facts: Record<string, unknown>) => void = () => {};
+  /** A member grants its vote to a candidate just now. */
+  onVote: (voter: NodeId, candidate: NodeId) => void = () => {};
   readonly #random: SeededRandom;
   readonly #plan: Plan;
   /** By term, to see that there is one at most. */
@@ -60,6 +62,9 @@ export class SimCluster {
     this.network.onSend = (message) => {
       try {
         promises.onSend(message);
+        if (message.kind === "vote_reply" && message.granted && !message.preVote) {
+          this.onVote(message.from, message.to);
+        }
       } catch (error) {
         // Thrown where the node would take it for a failure of its own.
         this.#violation ??= error as Error;

@@ -68,6 +68,8 @@ export interface Plan {
   readonly keys: number;
   readonly downMsMax: Milliseconds;
   readonly tuning: NodeTuning;
+  /** Chance that a machine loses power right after it granted a vote: the worst moment, and a rare one by itself. */
+  readonly crashAfterVoteChance: number;
   /** A larger transaction takes several entries: of one page, of a few, or hardly ever. */
   readonly entryBytesMax: number;
 }
@@ -116,6 +118,7 @@ export function drawPlan(random: SeededRandom): Plan {
     },
     // Drawn last, as whatever is added later: older seeds keep the rest of their plan.
     entryBytesMax: random.pick([1, 1, 16 * KIB, 512 * KIB]),
+    crashAfterVoteChance: random.pick([0, 0, 0, 0.5]),
   };
 }
 

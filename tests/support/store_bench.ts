@@ -16,6 +16,7 @@ import type { PageDelta } from "../../core/pages/page_index.ts";
 import { PageStore } from "../../core/pages/page_store.ts";
 import { EntryType } from "../../core/raft/message.ts";
 import type { DatabaseBase, MessageFromWorker, WriteResults } from "../../core/sql/messages.ts";
+import { unpackAnswers } from "../../core/sql/packed_answers.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { WorkerCore } from "../../core/sql/worker_core.ts";
 import { ManualClock } from "./manual_clock.ts";
@@ -190,7 +191,7 @@ export class StoreBench {
     });
     const answer = this.#answers.pop();
     if (answer?.kind !== "read_results") throw new Error(`Expected results, got ${answer?.kind}`);
-    const outcome = answer.results[0]!.outcome;
+    const outcome = unpackAnswers(answer.answers)[0]!;
     if (!outcome.ok) throw fromErrorRecord(outcome.error);
     return JSON.parse(`{${new TextDecoder().decode(outcome.value.bytes)}}`);
   }

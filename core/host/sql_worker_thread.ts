@@ -1,4 +1,5 @@
 import type { SqlWorker, StartSqlWorker } from "../sql/worker_slot.ts";
+import type { EngineName } from "../sql/engine.ts";
 import type { SessionLimits } from "../sql/session_limits.ts";
 import type { WorkerStart } from "../sql/worker.ts";
 import type { MessageFromWorker } from "../sql/messages.ts";
@@ -8,11 +9,13 @@ import type { MessageFromWorker } from "../sql/messages.ts";
  * and serves messages, so one bundled file is enough for everything.
  *
  * @param program URL of main.ts, or of the bundle
+ * @param engine the build of SQLite this node runs
  */
 export function sqlWorkerThreads(
   program: string,
   dataFolder: string,
   limits: Partial<SessionLimits> = {},
+  engine: EngineName = "wa-sqlite",
 ): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const worker = new Worker(program, { type: "module", name });
@@ -24,7 +27,7 @@ export function sqlWorkerThreads(
     };
     // A message that cannot be read is an answer that never comes.
     worker.onmessageerror = () => onDied("sent a message that cannot be read");
-    worker.postMessage({ dataFolder, cancel, limits } satisfies WorkerStart);
+    worker.postMessage({ dataFolder, cancel, limits, engine } satisfies WorkerStart);
     return {
       post: (message) => worker.postMessage(message),
       terminate: () => worker.terminate(),

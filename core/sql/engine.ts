@@ -1,10 +1,17 @@
 /**
  * The narrow seam between walraft and a build of SQLite. Everything above it knows SQLite by these interfaces only;
- * `wasm/` implements them for wa-sqlite. `tests/contracts/sql_engine_contract.ts` says what an implementation must do.
+ * `wasm/` implements them for two builds. `tests/contracts/sql_engine_contract.ts` says what an implementation must do.
  *
  * One engine instance holds one connection (DESIGN 9): what an instance loses when it dies is one database.
  */
 import type { Clock, Random } from "../base/ports.ts";
+
+/** The builds there are; the README of this folder says which suits which use. */
+export const ENGINE_NAMES = ["wa-sqlite", "sqlite-wasm"] as const;
+export type EngineName = typeof ENGINE_NAMES[number];
+
+/** Nodes of one cluster may differ: what is replicated is pages. */
+export const DEFAULT_ENGINE: EngineName = "wa-sqlite";
 
 /** The primary result codes that are told apart here (https://sqlite.org/rescode.html). */
 export const ResultCode = {
@@ -33,6 +40,8 @@ export const EngineLimit = {
   valueBytes: 0,
   sqlBytes: 1,
   columns: 2,
+  /** Unknown to wa-sqlite, which was built without it: 0 before and after. */
+  expressionDepth: 3,
   compoundSelects: 4,
   operations: 5,
   functionArguments: 6,
@@ -109,8 +118,11 @@ export interface EngineHost {
 
 /** Compiled once per thread. */
 export interface EngineModule {
-  /** For people: "wa-sqlite, SQLite 3.53.0". */
-  readonly name: string;
+  readonly name: EngineName;
+  /** `EngineStatement.declaredType` knows declared types; without, it knows none. */
+  readonly knowsDeclaredTypes: boolean;
+  /** `EngineLimit.expressionDepth` is enforced by the compiler itself. */
+  readonly limitsExpressionDepth: boolean;
   /** A fresh instance, 2 to 3 ms. Nothing is shared between instances. */
   createInstance(host: EngineHost): Promise<SqlEngine>;
 }
@@ -201,6 +213,11 @@ export interface EngineStatement {
   /** Columns and their names may change with a recompilation, which happens in `step`. */
   columnCount(): number;
   columnName(column: number): string;
+  /**
+   * The type as the CREATE TABLE has it (`sqlite3_column_decltype`). Undefined for expressions, for columns declared
+   * without a type, and always where the engine does not know declared types.
+   */
+  declaredType(column: number): string | undefined;
   columnType(column: number): number;
   /** A number when it is a safe integer. */
   columnInteger(column: number): number | bigint;

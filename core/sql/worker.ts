@@ -4,6 +4,7 @@
 import { DenoDisk } from "../host/deno_disk.ts";
 import { SystemClock } from "../host/system_clock.ts";
 import { SystemRandom } from "../host/system_random.ts";
+import type { EngineName } from "./engine.ts";
 import type { MessageToWorker } from "./messages.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { loadEngineModule } from "./wasm/load_engine.ts";
@@ -16,6 +17,7 @@ export interface WorkerStart {
   readonly cancel: Int32Array;
   /** Where they differ from the defaults. */
   readonly limits: Partial<SessionLimits>;
+  readonly engine: EngineName;
 }
 
 /** Serves messages one after another, in the order they come. */
@@ -23,7 +25,7 @@ export function runSqlWorker(scope: WorkerScope): void {
   let work: Promise<WorkerCore> | undefined;
   scope.onmessage = (event: MessageEvent): void => {
     if (work === undefined) {
-      work = start(scope, event.data as WorkerStart);
+      work = Promise.resolve(start(scope, event.data as WorkerStart));
       return;
     }
     const message = event.data as MessageToWorker;
@@ -34,9 +36,9 @@ export function runSqlWorker(scope: WorkerScope): void {
   };
 }
 
-async function start(scope: WorkerScope, { dataFolder, cancel, limits }: WorkerStart): Promise<WorkerCore> {
+function start(scope: WorkerScope, { dataFolder, cancel, limits, engine }: WorkerStart): WorkerCore {
   const core = new WorkerCore({
-    module: await loadEngineModule(),
+    module: loadEngineModule(engine),
     disk: new DenoDisk(dataFolder),
     clock: new SystemClock(),
     random: new SystemRandom(),

@@ -11,6 +11,8 @@ import {
   StorageClass,
 } from "../../core/sql/engine.ts";
 
+const PAGE_BYTES = 4096;
+
 /** A file system that keeps what SQLite writes and notes what it does. */
 class RecordingFiles {
   readonly files = new Map<string, RecordedFile>();
@@ -32,10 +34,15 @@ class RecordingFiles {
 }
 
 class RecordedFile implements EngineFile {
-  bytes = new Uint8Array(0);
   isFull = false;
+  #room = new Uint8Array(0);
+  #size = 0;
 
   constructor(readonly owner: RecordingFiles, readonly name: string) {}
+
+  get bytes(): Uint8Array {
+    return this.#room.subarray(0, this.#size);
+  }
 
   read(into: Uint8Array, offset: number): number {
     if (this.owner.failWith !== undefined) throw this.owner.failWith;
@@ -47,21 +54,24 @@ class RecordedFile implements EngineFile {
   write(bytes: Uint8Array, offset: number): boolean {
     if (this.isFull) return false;
     this.owner.calls.push(`${this.name} write`);
-    if (offset + bytes.length > this.bytes.length) {
-      const grown = new Uint8Array(offset + bytes.length);
+    const end = offset + bytes.length;
+    if (end > this.#room.length) {
+      const grown = new Uint8Array(2 * end);
       grown.set(this.bytes);
-      this.bytes = grown;
+      this.#room = grown;
     }
-    this.bytes.set(bytes, offset);
+    this.#size = Math.max(this.#size, end);
+    this.#room.set(bytes, offset);
     return true;
   }
 
   truncate(size: number): void {
-    this.bytes = this.bytes.slice(0, size);
+    this.#room.fill(0, size);
+    this.#size = size;
   }
 
   size(): number {
-    return this.bytes.length;
+    return this.#size;
   }
 
   committed(): void {
@@ -71,10 +81,35 @@ class RecordedFile implements EngineFile {
   close(): void {}
 }
 
+/** A database whose page 2 appears as a page far beyond 4 GiB. */
+class FarFiles extends RecordingFiles {
+  static readonly farPage = 1_100_000;
+  readonly offsets: number[] = [];
+
+  override open(kind: EngineFileKind): EngineFile {
+    const near = super.open(kind);
+    if (kind !== "database") return near;
+    const end = FarFiles.farPage * PAGE_BYTES;
+    const place = (offset: number): number => {
+      if (offset < 2 * PAGE_BYTES) return offset;
+      this.offsets.push(offset);
+      return offset - end + 2 * PAGE_BYTES;
+    };
+    return {
+      read: (into, offset) => near.read(into, place(offset)),
+      write: (bytes, offset) => near.write(bytes, place(offset)),
+      truncate: (size) => assert.equal(size, end),
+      size: () => end,
+      committed: () => near.committed(),
+      close: () => near.close(),
+    };
+  }
+}
+
 async function openWriter(
   module: EngineModule,
+  files = new RecordingFiles(),
 ): Promise<{ files: RecordingFiles; connection: EngineConnection }> {
-  const files = new RecordingFiles();
   const engine = await module.createInstance({
     fileSystem: files,
     clock: { wallMs: () => Date.UTC(2026, 0, 2, 3, 4, 5) },
@@ -83,6 +118,7 @@ async function openWriter(
   });
   const connection = engine.open("read_write");
   run(connection, "PRAGMA locking_mode = EXCLUSIVE");
+  run(connection, `PRAGMA page_size = ${PAGE_BYTES}`);
   assert.deepEqual(run(connection, "PRAGMA journal_mode = WAL"), [["wal"]]);
   run(connection, "PRAGMA synchronous = OFF");
   return { files, connection };
@@ -305,5 +341,149 @@ export function sqlEngineContract(name: string, load: () => EngineModule): void 
     run(connection, "CREATE TABLE s(id INTEGER PRIMARY KEY, n INT DEFAULT 0) STRICT");
     const upsert = "INSERT INTO s(id) VALUES (1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n";
     assert.deepEqual([run(connection, upsert), run(connection, upsert)], [[[0]], [[1]]]);
+  });
+
+  test("declared types are known as written, or not at all", async () => {
+    const module = load();
+    const { connection } = await openWriter(module);
+    run(connection, "CREATE TABLE t(a INTEGER PRIMARY KEY, b VarChar(20), c, d BOOLEAN)");
+    const { statement } = connection.prepare("SELECT a, b, c, d AS e, a + 1 FROM t", false);
+    assert.deepEqual(
+      [0, 1, 2, 3, 4].map((column) => statement!.declaredType(column)),
+      module.knowsDeclaredTypes
+        ? ["INTEGER", "VarChar(20)", undefined, "BOOLEAN", undefined]
+        : Array(5).fill(undefined),
+    );
+    statement!.finalize();
+  });
+
+  test("the depth of expressions is limited by the engine, where it can", async () => {
+    const module = load();
+    const { connection } = await openWriter(module);
+    const known = module.limitsExpressionDepth;
+    assert.equal(connection.setLimit(EngineLimit.expressionDepth, 20), known ? 1_000 : 0);
+    assert.equal(connection.setLimit(EngineLimit.expressionDepth, 20), known ? 20 : 0);
+    const deep = (): unknown[][] => run(connection, `SELECT 1${"+1".repeat(30)}`);
+    if (known) assert.match(sqliteError(deep).message, /maximum depth 20/);
+    else assert.deepEqual(deep(), [[31]]);
+  });
+
+  test("calls nested deeper than C's own stack of 512 KiB do not run into the data of the instance", async () => {
+    const { connection } = await openWriter(load());
+    const levels = 850;
+    run(connection, "BEGIN");
+    run(connection, "CREATE TABLE t0(a)");
+    for (let level = 1; level <= levels; level += 1) {
+      run(connection, `CREATE TABLE t${level}(a)`);
+      const action = `INSERT INTO t${level} VALUES (new.a + 1)`;
+      run(connection, `CREATE TRIGGER r${level} AFTER INSERT ON t${level - 1} BEGIN ${action}; END`);
+    }
+    run(connection, "COMMIT");
+    run(connection, "INSERT INTO t0 VALUES (1)");
+    assert.deepEqual(run(connection, `SELECT a FROM t${levels}`), [[levels + 1]]);
+    assert.deepEqual(run(connection, "PRAGMA integrity_check"), [["ok"]]);
+  });
+
+  test("a statement that exhausts the stack costs its instance and no other (promise 7)", async () => {
+    const module = load();
+    const { connection } = await openWriter(module);
+    const { connection: other } = await openWriter(module);
+    const steps = Array.from(
+      { length: 9_000 },
+      (_, step) => `c${step + 1} AS (SELECT a FROM c${step} GROUP BY a)`,
+    );
+    const deep = `WITH c0 AS (SELECT 1 AS a), ${steps.join(", ")} SELECT * FROM c${steps.length}`;
+    assert.throws(() => run(connection, deep), RangeError);
+    assert.deepEqual(run(other, "SELECT 1"), [[1]]);
+  });
+
+  test("large sorts go to temporary files, not to the memory of the instance", async () => {
+    const { files, connection } = await openWriter(load());
+    run(connection, "PRAGMA cache_size = -64");
+    const numbers = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 20000)";
+    run(connection, `CREATE TABLE t AS ${numbers} SELECT hex(randomblob(100)) AS a FROM c`);
+    run(connection, "CREATE INDEX ta ON t(a)");
+    assert.ok(files.calls.some((call) => /^temporary \d+ write$/.test(call)));
+    assert.deepEqual(run(connection, "PRAGMA integrity_check"), [["ok"]]);
+  });
+
+  test("a checkpoint moves all pages to the database and empties the WAL, whatever the authorizer says", async () => {
+    const { files, connection } = await openWriter(load());
+    run(connection, "CREATE TABLE t(a)");
+    run(connection, "INSERT INTO t VALUES (7)");
+    const asked: number[] = [];
+    connection.setAuthorizer((action) => {
+      asked.push(action);
+      return "deny";
+    });
+    connection.checkpointTruncate();
+    assert.deepEqual(asked, []);
+    assert.equal(files.files.get("wal")!.bytes.length, 0);
+    const pages = new TextDecoder("latin1").decode(files.files.get("database")!.bytes);
+    assert.ok(pages.startsWith("SQLite format 3\0") && pages.includes("CREATE TABLE t(a)"));
+    connection.setAuthorizer(() => "allow");
+    run(connection, "BEGIN");
+    run(connection, "INSERT INTO t VALUES (8)");
+    assert.throws(() => connection.checkpointTruncate(), SqliteError);
+    run(connection, "COMMIT");
+    assert.deepEqual(run(connection, "SELECT a FROM t"), [[7], [8]]);
+  });
+
+  test("pages beyond 4 GiB are read and written at their place", async () => {
+    const { files, connection } = await openWriter(load());
+    run(connection, "CREATE TABLE t(a)");
+    run(connection, "INSERT INTO t VALUES (7)");
+    run(connection, "PRAGMA writable_schema = ON");
+    run(connection, `UPDATE sqlite_schema SET rootpage = ${FarFiles.farPage}`);
+    connection.checkpointTruncate();
+    const far = new FarFiles();
+    far.files.set("database", files.files.get("database")!);
+    const bytes = far.files.get("database")!.bytes;
+    new DataView(bytes.buffer).setUint32(28, FarFiles.farPage);
+    const { connection: second } = await openWriter(load(), far);
+    assert.deepEqual(run(second, "SELECT a FROM t"), [[7]]);
+    run(second, "UPDATE t SET a = 8");
+    second.checkpointTruncate();
+    assert.deepEqual(far.offsets, Array(2).fill((FarFiles.farPage - 1) * PAGE_BYTES));
+    assert.deepEqual(run(second, "SELECT a FROM t"), [[8]]);
+  });
+
+  test("what was bound and what is read survive the growth of the memory in between", async () => {
+    const { connection } = await openWriter(load());
+    const { statement } = connection.prepare("SELECT ?1, zeroblob(30000000) || ?2, ?1 || 'x'", false);
+    statement!.bindText(0, "bound before");
+    statement!.bindBlob(1, Uint8Array.of(65));
+    assert.equal(statement!.step(), true);
+    const grown = statement!.columnText(1);
+    assert.deepEqual([grown.length, grown.at(-1)], [30_000_001, 65]);
+    const text = (column: number): string => new TextDecoder().decode(statement!.columnText(column));
+    assert.deepEqual([text(0), text(2)], ["bound before", "bound beforex"]);
+    statement!.finalize();
+    assert.deepEqual(run(connection, "SELECT 1"), [[1]]);
+  });
+
+  test("64-bit integers keep their halves, at every power of two", async () => {
+    const { connection } = await openWriter(load());
+    const { statement } = connection.prepare("SELECT ?1, ?1 - 1, typeof(?1)", false);
+    for (let bit = 0n; bit < 63n; bit += 1n) {
+      for (const value of [2n ** bit, -(2n ** bit), 2n ** bit + 1n]) {
+        statement!.bindInteger(0, value);
+        statement!.step();
+        assert.equal(BigInt(statement!.columnInteger(0)), value);
+        assert.equal(BigInt(statement!.columnInteger(1)), value - 1n);
+        statement!.reset();
+        statement!.clearBindings();
+      }
+    }
+    statement!.finalize();
+  });
+
+  test("names in double quotes are never text, and no table shows pages or statements of others", async () => {
+    const { connection } = await openWriter(load());
+    assert.throws(() => run(connection, 'SELECT "abc"'), /no such column/);
+    assert.throws(() => run(connection, 'CREATE TABLE t(a CHECK (a <> "abc"))'), /no such column/);
+    for (const table of ["sqlite_dbpage", "sqlite_stmt", "bytecode('SELECT 1')", "tables_used('SELECT 1')"]) {
+      assert.throws(() => run(connection, `SELECT * FROM ${table}`), /no such table/, table);
+    }
   });
 }

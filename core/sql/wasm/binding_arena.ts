@@ -1,4 +1,4 @@
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
+import type { SqliteModule } from "./sqlite_module.ts";
 
 /** Parameters of nearly every statement fit; larger ones are allocated one by one. */
 const ARENA_BYTES = 64 * 1024;
@@ -8,12 +8,12 @@ const ARENA_BYTES = 64 * 1024;
  * a second copy. It is used again as soon as no statement has bindings in it.
  */
 export class BindingArena {
-  readonly #module: WaSqliteModule;
+  readonly #module: SqliteModule;
   #start = 0;
   #used = 0;
   #holders = 0;
 
-  constructor(module: WaSqliteModule) {
+  constructor(module: SqliteModule) {
     this.#module = module;
   }
 

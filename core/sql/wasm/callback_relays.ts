@@ -1,4 +1,4 @@
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
+import type { WaSqliteModule } from "./wa_sqlite_instance.ts";
 
 /** Names of the imports through which wa-sqlite calls JavaScript: result and parameters by letter, synchronous only. */
 const RELAY_NAME = /^_[iv]p[pij]+$/;

@@ -1,62 +1,51 @@
 /**
- * Finds and compiles wa-sqlite. Compiling takes about 6 ms and happens once per thread; an instance takes 2 to 3 ms.
+ * Finds and compiles a build of SQLite. Compiling happens once per thread and build; see the figures in the README of
+ * core/sql.
  *
- * `wa-sqlite.wasm` is looked for beside the program first (the bundled build puts it there), else in the npm package.
- * The factory of the package is an `async` function although nothing in it waits: with `instantiateWasm` the
- * instance is made synchronously, and the promise resolves in the same turn of the event loop.
+ * The WASM file is looked for beside the program first (the bundled build puts it there), else in the npm package.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import factory from "wa-sqlite/dist/wa-sqlite.mjs";
-import type { EngineHost, EngineModule, SqlEngine } from "../engine.ts";
-import { replaceCallbackRelays } from "./callback_relays.ts";
-import { WaSqliteEngine } from "./wa_sqlite_engine.ts";
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
+// Not used: `import.meta.resolve` knows only packages that a module of this process imports.
+import "@sqlite.org/sqlite-wasm/package.json" with { type: "json" };
+import { DEFAULT_ENGINE, type EngineModule, type EngineName } from "../engine.ts";
+import { compileSqliteWasm } from "./sqlite_wasm_instance.ts";
+import { compileWaSqlite } from "./wa_sqlite_instance.ts";
 
-interface FactoryOptions {
-  readonly noInitialRun: boolean;
-  readonly noFSInit: boolean;
-  instantiateWasm(
-    imports: WebAssembly.Imports,
-    receive: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
-  ): WebAssembly.Exports;
+interface EngineFiles {
+  /** As the bundled build calls it. */
+  readonly assetName: string;
+  readonly specifier: string;
+  compile(bytes: Uint8Array<ArrayBuffer>): EngineModule;
 }
 
-const createModule = factory as unknown as (options: FactoryOptions) => Promise<WaSqliteModule>;
+const FILES: Readonly<Record<EngineName, EngineFiles>> = {
+  "wa-sqlite": {
+    assetName: "wa-sqlite.wasm",
+    specifier: "wa-sqlite/dist/wa-sqlite.wasm",
+    compile: compileWaSqlite,
+  },
+  "sqlite-wasm": {
+    assetName: "sqlite-wasm.wasm",
+    specifier: "@sqlite.org/sqlite-wasm/sqlite3.wasm",
+    compile: compileSqliteWasm,
+  },
+};
 
-let compiled: EngineModule | undefined;
+const compiled = new Map<EngineName, EngineModule>();
 
 /** The engine of this thread. @throws Error when the WASM file cannot be found */
-export function loadEngineModule(): EngineModule {
-  compiled ??= compileEngine(readFileSync(findWasmFile()));
-  return compiled;
+export function loadEngineModule(name: EngineName = DEFAULT_ENGINE): EngineModule {
+  const known = compiled.get(name);
+  if (known !== undefined) return known;
+  const files = FILES[name];
+  const module = files.compile(readFileSync(findWasmFile(files)));
+  compiled.set(name, module);
+  return module;
 }
 
-function findWasmFile(): string {
-  const beside = new URL("./wa-sqlite.wasm", import.meta.url);
+function findWasmFile({ assetName, specifier }: EngineFiles): string {
+  const beside = new URL(`./${assetName}`, import.meta.url);
   if (beside.protocol === "file:" && existsSync(fileURLToPath(beside))) return fileURLToPath(beside);
-  return fileURLToPath(import.meta.resolve("wa-sqlite/dist/wa-sqlite.wasm"));
-}
-
-function compileEngine(bytes: Uint8Array<ArrayBuffer>): EngineModule {
-  const wasm = new WebAssembly.Module(bytes);
-  return {
-    name: "wa-sqlite",
-    async createInstance(host: EngineHost): Promise<SqlEngine> {
-      let relays: ReturnType<typeof replaceCallbackRelays> | undefined;
-      const module = await createModule({
-        // The engine sets memory accounting before SQLite initializes, which `main` does.
-        noInitialRun: true,
-        noFSInit: true,
-        instantiateWasm(imports, receive) {
-          relays = replaceCallbackRelays(imports);
-          const instance = new WebAssembly.Instance(wasm, imports);
-          receive(instance, wasm);
-          return instance.exports;
-        },
-      });
-      relays?.attach(module);
-      return new WaSqliteEngine(module, host);
-    },
-  };
+  return fileURLToPath(import.meta.resolve(specifier));
 }

@@ -1,5 +1,5 @@
 import { type EngineFile, type EngineFileKind, type EngineHost, ResultCode } from "../engine.ts";
-import type { WaSqliteModule, WaSqliteVfs } from "./wa_sqlite_module.ts";
+import type { SqliteModule, SqliteVfs } from "./sqlite_module.ts";
 
 const OPEN_MAIN_DATABASE = 0x100;
 const OPEN_MAIN_JOURNAL = 0x800;
@@ -19,23 +19,24 @@ const TWO_POWER_32 = 0x1_0000_0000;
 const HYPHEN = 0x2d;
 
 /**
- * The raw `x…` methods of a wa-sqlite VFS over an `EngineFileSystem`. Nothing may be thrown through WebAssembly
+ * The raw `x…` methods of a VFS over an `EngineFileSystem`. Nothing may be thrown through WebAssembly
  * frames, so whatever a file throws is kept in `failure` and SQLite sees an I/O error.
  */
-export class VfsBridge implements WaSqliteVfs {
+export class VfsBridge implements SqliteVfs {
   readonly name = "walraft";
   readonly mxPathname = 64;
   /** The first thing thrown; undefined while all is well. */
   failure: unknown = undefined;
   readonly #host: EngineHost;
-  readonly #module: WaSqliteModule;
+  readonly #module: SqliteModule;
   readonly #files = new Map<number, EngineFile>();
 
-  constructor(module: WaSqliteModule, host: EngineHost) {
+  constructor(module: SqliteModule, host: EngineHost) {
     this.#module = module;
     this.#host = host;
   }
 
+  /** wa-sqlite asks about each method when the VFS is registered. */
   hasAsyncMethod(_method: string): boolean {
     return false;
   }
@@ -46,7 +47,7 @@ export class VfsBridge implements WaSqliteVfs {
     } catch (error) {
       return this.#fail(error, ResultCode.cannotOpen);
     }
-    this.#module.HEAP32[flagsOut >> 2] = flags;
+    if (flagsOut !== 0) this.#module.HEAP32[flagsOut >> 2] = flags;
     return ResultCode.ok;
   }
 
@@ -221,7 +222,7 @@ function fileKind(flags: number): EngineFileKind {
 }
 
 /** SQLite asks about the database, `…-wal` and `…-journal`. */
-function kindOfName(module: WaSqliteModule, name: number): EngineFileKind {
+function kindOfName(module: SqliteModule, name: number): EngineFileKind {
   const heap = module.HEAPU8;
   const end = heap.indexOf(0, name);
   if (heap[end - "-wal".length] === HYPHEN) return "wal";

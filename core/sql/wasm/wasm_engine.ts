@@ -1,46 +1,37 @@
 import { assert } from "../../base/assert.ts";
 import type { EngineConnection, EngineHost, SqlEngine } from "../engine.ts";
+import type { SqliteInstance } from "./sqlite_module.ts";
 import { VfsBridge } from "./vfs_bridge.ts";
-import { WaSqliteConnection } from "./wa_sqlite_connection.ts";
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
+import { WasmConnection } from "./wasm_connection.ts";
 
 const OPEN_READ_ONLY = 1;
 const OPEN_READ_WRITE_CREATE = 2 | 4;
 const OPEN_URI = 0x40;
-const CONFIG_MEMORY_STATUS = 9;
 /** `nolock`: nobody else can reach the file, and each lock would be a call into JavaScript. WAL mode refuses it. */
 const FILE_NAME = { read_only: "file:main.db?nolock=1", read_write: "file:main.db" } as const;
 const TEXT = new TextEncoder();
 
-/** One instance of wa-sqlite: its own memory, its own VFS, one connection. */
-export class WaSqliteEngine implements SqlEngine {
+/** One instance of a build of SQLite: its own memory, its own VFS, one connection. */
+export class WasmEngine implements SqlEngine {
   readonly sqliteVersion: string;
-  readonly #module: WaSqliteModule;
+  readonly #instance: SqliteInstance;
   readonly #bridge: VfsBridge;
   #isOpen = false;
 
-  constructor(module: WaSqliteModule, host: EngineHost) {
-    this.#module = module;
-    // Memory accounting is compiled out by default, and without it the heap limit is not enforced. It can only be
-    // switched on before SQLite initializes, which `main` does.
-    const values = module._malloc(4);
-    module.HEAP32[values >> 2] = 1;
-    const configured = module._sqlite3_config(CONFIG_MEMORY_STATUS, values);
-    module._free(values);
-    assert(configured === 0, () => `Cannot switch on memory accounting: SQLite answers ${configured}`);
-    module._main(0, 0);
-    module._sqlite3_hard_heap_limit64(host.heapBytesMax, 0);
+  constructor(instance: SqliteInstance, host: EngineHost) {
+    const { module } = instance;
+    this.#instance = instance;
+    instance.initialize();
     this.sqliteVersion = module.UTF8ToString(module._sqlite3_libversion());
     this.#bridge = new VfsBridge(module, host);
-    // As the default VFS it also serves SQLite's randomness and time.
-    const registered = module.vfs_register(this.#bridge, true);
+    const registered = instance.registerVfs(this.#bridge);
     assert(registered === 0, () => `Cannot register the VFS: SQLite answers ${registered}`);
   }
 
   open(mode: "read_only" | "read_write"): EngineConnection {
     assert(!this.#isOpen, "An engine instance holds one connection");
     this.#isOpen = true;
-    const module = this.#module;
+    const { module } = this.#instance;
     const nameBytes = TEXT.encode(`${FILE_NAME[mode]}\0`);
     const name = module._sqlite3_malloc(nameBytes.length);
     module.HEAPU8.set(nameBytes, name);
@@ -54,6 +45,7 @@ export class WaSqliteEngine implements SqlEngine {
       const reason = module.UTF8ToString(module._sqlite3_errstr(code));
       throw this.#bridge.failure ?? new Error(`Cannot open the database: ${reason}`);
     }
-    return new WaSqliteConnection(module, this.#bridge, db);
+    this.#instance.configure(db);
+    return new WasmConnection(this.#instance, this.#bridge, db);
   }
 }

@@ -9,18 +9,18 @@ import {
 } from "../engine.ts";
 import { BindingArena } from "./binding_arena.ts";
 import type { VfsBridge } from "./vfs_bridge.ts";
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
-import { WaSqliteStatement } from "./wa_sqlite_statement.ts";
+import type { SqliteInstance, SqliteModule } from "./sqlite_module.ts";
+import { WasmStatement } from "./wasm_statement.ts";
 
 const PREPARE_PERSISTENT = 1;
-const CHECKPOINT_TRUNCATE = 3;
 const VERDICTS: Readonly<Record<AuthorizerVerdict, number>> = { allow: 0, deny: 1, ignore: 2 };
 const TWO_POWER_32 = 0x1_0000_0000;
 const TEXT = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-export class WaSqliteConnection implements EngineConnection {
-  readonly #module: WaSqliteModule;
+export class WasmConnection implements EngineConnection {
+  readonly #instance: SqliteInstance;
+  readonly #module: SqliteModule;
   readonly #bridge: VfsBridge;
   readonly #db: number;
   readonly #arena: BindingArena;
@@ -28,7 +28,9 @@ export class WaSqliteConnection implements EngineConnection {
   readonly #scratch: number;
   #authorizerFailure: unknown = undefined;
 
-  constructor(module: WaSqliteModule, bridge: VfsBridge, db: number) {
+  constructor(instance: SqliteInstance, bridge: VfsBridge, db: number) {
+    const { module } = instance;
+    this.#instance = instance;
     this.#module = module;
     this.#bridge = bridge;
     this.#db = db;
@@ -61,7 +63,7 @@ export class WaSqliteConnection implements EngineConnection {
     module._sqlite3_free(pointer);
     const rest = tail < text.length ? UTF8.decode(text.subarray(tail)) : "";
     return {
-      statement: statement === 0 ? undefined : new WaSqliteStatement(module, this, this.#arena, statement),
+      statement: statement === 0 ? undefined : new WasmStatement(module, this, this.#arena, statement),
       rest,
     };
   }
@@ -106,7 +108,7 @@ export class WaSqliteConnection implements EngineConnection {
         return VERDICTS.deny;
       }
     };
-    const code = this.#module.set_authorizer(this.#db, callback, 0);
+    const code = this.#instance.setAuthorizer(this.#db, callback);
     assert(code === 0, () => `Cannot set the authorizer: SQLite answers ${code}`);
   }
 
@@ -119,7 +121,7 @@ export class WaSqliteConnection implements EngineConnection {
         return 1;
       }
     };
-    this.#module.progress_handler(this.#db, operations, handler, 0);
+    this.#instance.setProgressHandler(this.#db, operations, handler);
   }
 
   setLimit(category: number, value: number): number {
@@ -127,16 +129,12 @@ export class WaSqliteConnection implements EngineConnection {
   }
 
   setOption(option: number, on: boolean): void {
-    // The variable arguments (int, int*) of the C function, in memory.
-    const values = this.#scratch;
-    this.#module.HEAP32[values >> 2] = on ? 1 : 0;
-    this.#module.HEAP32[(values + 4) >> 2] = 0;
-    const code = this.#module._sqlite3_db_config(this.#db, option, values);
+    const code = this.#instance.setOption(this.#db, option, on);
     assert(code === 0, () => `Cannot set option ${option}: SQLite answers ${code}`);
   }
 
   checkpointTruncate(): void {
-    const code = this.#module._sqlite3_wal_checkpoint_v2(this.#db, 0, CHECKPOINT_TRUNCATE, 0, 0);
+    const code = this.#instance.checkpointTruncate(this.#db);
     if (code !== ResultCode.ok) throw this.error(code);
   }
 

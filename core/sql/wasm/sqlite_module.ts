@@ -1,39 +1,21 @@
-/** The part of wa-sqlite's Emscripten module that is used, by the names of SQLite's C API. Pointers are numbers. */
-export interface WaSqliteModule {
+/**
+ * What the two builds of SQLite have in common, below the engine seam. Pointers are numbers; 64-bit integers pass as
+ * two 32-bit halves, because a BigInt per call is an allocation per call.
+ */
+
+/** An instance of SQLite as WebAssembly: its memory, and the C API by name (https://sqlite.org/c3ref/funclist.html). */
+export interface SqliteModule {
   /** Replaced whenever the memory of the instance grows: never keep it over a call. */
   readonly HEAPU8: Uint8Array;
   readonly HEAP32: Int32Array;
   UTF8ToString(pointer: number): string;
   /** High half of the 64-bit result of the call before. */
   getTempRet0(): number;
-  /** Registers a wa-sqlite VFS object; its `x…` methods are called with raw pointers. */
-  vfs_register(vfs: WaSqliteVfs, makeDefault: boolean): number;
-  set_authorizer(
-    db: number,
-    authorizer: (
-      application: number,
-      action: number,
-      first: number,
-      second: number,
-      database: number,
-      inner: number,
-    ) => number,
-    application: number,
-  ): number;
-  /** The object or function registered under a key, for the relays of callback_relays.ts. */
-  getCallback(key: number): unknown;
-  progress_handler(db: number, operations: number, handler: () => number, application: number): void;
-
-  _main(argumentCount: number, argumentValues: number): number;
+  /** Address of `sqlite3_free` as a C function, to hand over memory with a binding. */
   _getSqliteFree(): number;
-  /** Of the C library: works before SQLite is initialized. */
-  _malloc(bytes: number): number;
-  _free(pointer: number): void;
+
   _sqlite3_malloc(bytes: number): number;
   _sqlite3_free(pointer: number): void;
-  _sqlite3_config(option: number, values: number): number;
-  _sqlite3_initialize(): number;
-  _sqlite3_hard_heap_limit64(low: number, high: number): number;
   _sqlite3_libversion(): number;
   _sqlite3_open_v2(name: number, dbOut: number, flags: number, vfsName: number): number;
   _sqlite3_close_v2(db: number): number;
@@ -43,19 +25,11 @@ export interface WaSqliteModule {
   _sqlite3_errstr(code: number): number;
   _sqlite3_error_offset(db: number): number;
   _sqlite3_limit(db: number, category: number, value: number): number;
-  _sqlite3_db_config(db: number, option: number, values: number): number;
   _sqlite3_get_autocommit(db: number): number;
   _sqlite3_changes64(db: number): number;
   _sqlite3_total_changes64(db: number): number;
   _sqlite3_last_insert_rowid(db: number): number;
   _sqlite3_set_last_insert_rowid(db: number, low: number, high: number): void;
-  _sqlite3_wal_checkpoint_v2(
-    db: number,
-    name: number,
-    mode: number,
-    framesOut: number,
-    checkpointedOut: number,
-  ): number;
 
   _sqlite3_prepare_v3(
     db: number,
@@ -94,6 +68,8 @@ export interface WaSqliteModule {
   _sqlite3_finalize(statement: number): number;
   _sqlite3_column_count(statement: number): number;
   _sqlite3_column_name(statement: number, column: number): number;
+  /** Missing where SQLite was built without it. */
+  _sqlite3_column_decltype?(statement: number, column: number): number;
   _sqlite3_column_type(statement: number, column: number): number;
   _sqlite3_column_int64(statement: number, column: number): number;
   _sqlite3_column_double(statement: number, column: number): number;
@@ -102,11 +78,10 @@ export interface WaSqliteModule {
   _sqlite3_column_bytes(statement: number, column: number): number;
 }
 
-/** The object wa-sqlite's `libvfs` calls, method by method; 64-bit arguments arrive as two halves. */
-export interface WaSqliteVfs {
+/** The methods of `sqlite3_vfs` and `sqlite3_io_methods` (https://sqlite.org/c3ref/vfs.html), on raw pointers. */
+export interface SqliteVfs {
   readonly name: string;
   readonly mxPathname: number;
-  hasAsyncMethod(method: string): boolean;
   xOpen(vfs: number, name: number, file: number, flags: number, flagsOut: number): number;
   xDelete(vfs: number, name: number, syncDirectory: number): number;
   xAccess(vfs: number, name: number, flags: number, resultOut: number): number;
@@ -128,4 +103,29 @@ export interface WaSqliteVfs {
   xFileControl(file: number, operation: number, argument: number): number;
   xSectorSize(file: number): number;
   xDeviceCharacteristics(file: number): number;
+}
+
+/** Text arguments are pointers, 0 when absent. */
+export type AuthorizerCallback = (
+  application: number,
+  action: number,
+  first: number,
+  second: number,
+  database: number,
+  inner: number,
+) => number;
+
+/** One instance, and what each build does in its own way. Results are SQLite's result codes. */
+export interface SqliteInstance {
+  readonly module: SqliteModule;
+  /** Call it first, once: sets the memory limit and initializes SQLite. */
+  initialize(): void;
+  /** As the default VFS it also serves SQLite's randomness and time. */
+  registerVfs(vfs: SqliteVfs): number;
+  /** Makes a fresh connection behave the same whatever the build's defaults are. */
+  configure(db: number): void;
+  setAuthorizer(db: number, authorizer: AuthorizerCallback): number;
+  setProgressHandler(db: number, operations: number, handler: () => number): void;
+  setOption(db: number, option: number, on: boolean): number;
+  checkpointTruncate(db: number): number;
 }

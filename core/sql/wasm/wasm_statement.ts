@@ -1,7 +1,7 @@
 import { type EngineStatement, ResultCode, SqliteError } from "../engine.ts";
 import type { BindingArena } from "./binding_arena.ts";
-import { toInteger, type WaSqliteConnection } from "./wa_sqlite_connection.ts";
-import type { WaSqliteModule } from "./wa_sqlite_module.ts";
+import { toInteger, type WasmConnection } from "./wasm_connection.ts";
+import type { SqliteModule } from "./sqlite_module.ts";
 
 const STATUS_RECOMPILATIONS = 5;
 /** SQLITE_STATIC: the memory outlives the binding. */
@@ -13,17 +13,17 @@ const TWO_POWER_32 = 0x1_0000_0000;
 const EMPTY = new Uint8Array(0);
 const TEXT = new TextEncoder();
 
-export class WaSqliteStatement implements EngineStatement {
+export class WasmStatement implements EngineStatement {
   readonly isReadOnly: boolean;
   readonly isExplain: boolean;
   readonly parameterCount: number;
-  readonly #module: WaSqliteModule;
-  readonly #connection: WaSqliteConnection;
+  readonly #module: SqliteModule;
+  readonly #connection: WasmConnection;
   readonly #arena: BindingArena;
   readonly #pointer: number;
   #holdsArena = false;
 
-  constructor(module: WaSqliteModule, connection: WaSqliteConnection, arena: BindingArena, pointer: number) {
+  constructor(module: SqliteModule, connection: WasmConnection, arena: BindingArena, pointer: number) {
     this.#module = module;
     this.#connection = connection;
     this.#arena = arena;
@@ -131,6 +131,11 @@ export class WaSqliteStatement implements EngineStatement {
 
   columnName(column: number): string {
     return this.#module.UTF8ToString(this.#module._sqlite3_column_name(this.#pointer, column));
+  }
+
+  declaredType(column: number): string | undefined {
+    const type = this.#module._sqlite3_column_decltype?.(this.#pointer, column) ?? 0;
+    return type === 0 ? undefined : this.#module.UTF8ToString(type);
   }
 
   columnType(column: number): number {

@@ -3,6 +3,7 @@
  * what it needs handed in.
  */
 import { existsSync } from "node:fs";
+import { setImmediate } from "node:timers";
 import denoJson from "../deno.json" with { type: "json" };
 import { NodeError } from "../core/base/errors.ts";
 import type { NewMember, NodeService } from "../core/node/service.ts";
@@ -114,6 +115,7 @@ function nodeOptions(
   return {
     disk: new DenoDisk(options.dataDirectory),
     clock,
+    endOfTurn: setImmediate,
     random,
     events,
     addresses,

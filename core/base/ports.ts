@@ -48,6 +48,12 @@ export interface Clock {
   after(delayMs: Milliseconds, callback: () => void): () => void;
 }
 
+/**
+ * Calls back once everything that has arrived by now was handed on. What is sent to a worker in one message costs a
+ * fraction of what the same costs in many, so work gathers until then.
+ */
+export type EndOfTurn = (callback: () => void) => void;
+
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;

@@ -2,6 +2,7 @@ import { assert } from "../base/assert.ts";
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
+import type { EndOfTurn } from "../base/ports.ts";
 import type { Database } from "../pages/database.ts";
 import type { PageDelta } from "../pages/page_index.ts";
 import type { Outcome, WriteMessage, WriteResults } from "../sql/messages.ts";
@@ -41,6 +42,7 @@ export interface WriterHost {
   readonly committed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
   /** The same for an answer without an entry of its own: also that this node still led when it was given. */
   readonly confirmed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
+  readonly endOfTurn: EndOfTurn;
   /** The leader may take more into its log now. */
   readonly mayPropose: () => boolean;
 }
@@ -70,6 +72,7 @@ export class DatabaseWriter {
   /** A checkpoint has copied what the session still looks for in the log. */
   #rebaseDue = false;
   #closed = false;
+  #isPumpDue = false;
 
   constructor(database: Database, host: WriterHost) {
     this.database = database;
@@ -104,12 +107,22 @@ export class DatabaseWriter {
     }
     this.#queue.push(write);
     this.#queueBytes += write.bytes;
-    this.pump();
+    this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumpDue || this.#running !== undefined) return;
+    this.#isPumpDue = true;
+    this.#host.endOfTurn(() => {
+      this.#isPumpDue = false;
+      this.pump();
+    });
   }
 
   /** Starts the next batch if the worker is free. */
   pump(): void {
-    if (this.#running !== undefined || this.#queue.length === 0 || !this.#host.mayPropose()) return;
+    if (this.#closed || this.#running !== undefined || this.#queue.length === 0) return;
+    if (!this.#host.mayPropose()) return;
     const writes = this.#takeBatch();
     if (writes.length === 0) return;
     const batchNumber = this.#host.nextBatchNumber();

@@ -21,6 +21,7 @@ class Bench {
   confirmedCount = 0;
   readonly writer = new DatabaseWriter(new Database(1, "main", 512, true), {
     nowMs: () => this.nowMs,
+    endOfTurn: (callback) => callback(),
     nextBatchNumber: () => ++this.#batchNumber,
     send: (message) => this.sent.push(message),
     baseOf: () => ({

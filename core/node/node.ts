@@ -81,7 +81,7 @@ export class Node implements NodeService, TransportHandler {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    const { log, store, disk, clock, events, tickMs, clusterId, createDatabases } = parts;
+    const { log, store, disk, clock, endOfTurn, events, tickMs, clusterId, createDatabases } = parts;
     this.#known = new KnownMembers(disk, parts.identity, events);
     this.#sweeper = this.#makeSweeper();
     const driver = this.#driver = this.#makeDriver();
@@ -97,7 +97,16 @@ export class Node implements NodeService, TransportHandler {
       isChangingOver: () => this.#storage.install.isChangingOver,
       leaderAgeMs: () => this.#leaderAgeMs(),
     });
-    const writes = this.#writes = new WritePath({ driver, gate, store, log, pool, clock, createDatabases });
+    const writes = this.#writes = new WritePath({
+      driver,
+      gate,
+      store,
+      log,
+      pool,
+      clock,
+      endOfTurn,
+      createDatabases,
+    });
     const barrier = (deadlineMs: Milliseconds) => {
       this.#sweeper.watch();
       return writes.barrier(deadlineMs);
@@ -215,10 +224,11 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #makePool(): SqlPool {
-    const { startWorker, readerCount, clock, events, log } = this.#parts;
+    const { startWorker, readerCount, clock, endOfTurn, events, log } = this.#parts;
     return new SqlPool({
       start: startWorker,
       readerCount,
+      endOfTurn,
       clock,
       events,
       segments: () => log.segments(),

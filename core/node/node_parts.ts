@@ -1,5 +1,5 @@
 import type { Milliseconds, NodeId } from "../base/ids.ts";
-import type { Clock, Disk, EventSink, Random, Transport } from "../base/ports.ts";
+import type { Clock, Disk, EndOfTurn, EventSink, Random, Transport } from "../base/ports.ts";
 import type { HardStateFile } from "../log/hard_state.ts";
 import type { NodeIdentity } from "../log/node_identity.ts";
 import type { Log } from "../log/log.ts";
@@ -17,6 +17,7 @@ export interface NodeParts {
   readonly addresses: NewMember;
   readonly disk: Disk;
   readonly clock: Clock;
+  readonly endOfTurn: EndOfTurn;
   readonly random: Random;
   readonly events: EventSink;
   readonly raft: Raft;

@@ -5,6 +5,7 @@ import { LIMITS } from "../base/limits.ts";
 import type {
   Clock,
   Disk,
+  EndOfTurn,
   EventSink,
   PeerAddress,
   Random,
@@ -42,6 +43,7 @@ export type FirstStart =
 export interface OpenNodeOptions {
   readonly disk: Disk;
   readonly clock: Clock;
+  readonly endOfTurn: EndOfTurn;
   readonly random: Random;
   readonly events: EventSink;
   readonly addresses: NewMember;

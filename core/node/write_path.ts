@@ -1,7 +1,7 @@
 import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
 import { DATABASE_NAME_PATTERN, LIMITS } from "../base/limits.ts";
-import type { Clock } from "../base/ports.ts";
+import type { Clock, EndOfTurn } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { Database } from "../pages/database.ts";
 import { decodeEntryBody, encodeActivate, encodeCreate, encodeDrop } from "../pages/entry_body.ts";
@@ -22,6 +22,7 @@ export interface WritePathOptions {
   readonly log: Log;
   readonly pool: SqlPool;
   readonly clock: Clock;
+  readonly endOfTurn: EndOfTurn;
   /** The first write to an unknown name creates the database. */
   readonly createDatabases: boolean;
 }
@@ -45,6 +46,7 @@ export class WritePath {
     const { pool, clock } = options;
     this.#host = {
       nowMs: () => clock.nowMs(),
+      endOfTurn: options.endOfTurn,
       nextBatchNumber: () => ++this.#batchNumber,
       send: (message) => pool.write(message),
       baseOf: (database) => {

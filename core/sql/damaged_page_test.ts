@@ -175,6 +175,7 @@ Deno.test("SqlPool hands the report of a damaged page on", () => {
   const workers: ((message: MessageFromWorker) => void)[] = [];
   const pool = new SqlPool({
     readerCount: 2,
+    endOfTurn: (callback) => callback(),
     clock: new ManualClock(),
     events: { event: () => {} },
     start: ({ onMessage }) => {

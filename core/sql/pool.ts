@@ -2,7 +2,7 @@ import { assert, mustHave } from "../base/assert.ts";
 import { fromErrorRecord, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { Clock, EventSink } from "../base/ports.ts";
+import type { Clock, EndOfTurn, EventSink } from "../base/ports.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import type { Database } from "../pages/database.ts";
 import type { View } from "../pages/database.ts";
@@ -28,6 +28,7 @@ export interface PoolOptions {
   readonly start: StartSqlWorker;
   readonly readerCount: number;
   readonly clock: Clock;
+  readonly endOfTurn: EndOfTurn;
   readonly events: EventSink;
   /** The log's segments and a number that changes whenever they do. */
   readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
@@ -87,6 +88,7 @@ export class SqlPool {
   #nextJobId = 1;
   #failedStarts = 0;
   #refusesQueries = false;
+  #isDispatchDue = false;
   #stopped = false;
   replacedWorkerCount = 0;
 
@@ -125,7 +127,7 @@ export class SqlPool {
       const onAbort = (): void => this.#cancel(jobId);
       signal?.addEventListener("abort", onAbort);
       this.#waiting.push({ job, deadlineMs, database: view.database, settle });
-      this.#dispatch();
+      this.#dispatchSoon();
     });
   }
 
@@ -189,6 +191,7 @@ export class SqlPool {
   /** Finds what overran its time limit, workers and waiting queries; called with every tick. */
   sweep(): void {
     const now = this.#options.clock.nowMs();
+    this.#refuseLate(now);
     for (const slot of [...this.#readers, this.#writer]) {
       slot.showCancelled();
       if (slot.isHung(now)) this.#lose(slot, "did not stop at its time limit");
@@ -237,11 +240,19 @@ export class SqlPool {
     return done;
   }
 
+  #dispatchSoon(): void {
+    if (this.#isDispatchDue) return;
+    this.#isDispatchDue = true;
+    this.#options.endOfTurn(() => {
+      this.#isDispatchDue = false;
+      this.#dispatch();
+    });
+  }
+
   /** Gives waiting queries to idle readers, most recently used database first where it is already open. */
   #dispatch(): void {
     if (this.#stopped) return;
     const nowMs = this.#options.clock.nowMs();
-    this.#refuseLate(nowMs);
     const serving = this.#readers.filter((slot) => slot.longJobs.size === 0).length;
     for (const slot of this.#readers) {
       if (this.#waiting.length === 0) return;

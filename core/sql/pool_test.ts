@@ -53,6 +53,7 @@ class Bench {
     this.store.publish(1);
     this.pool = new SqlPool({
       readerCount: freeReaders,
+      endOfTurn: (callback) => callback(),
       clock: this.clock,
       events: { event: () => {} },
       start: ({ name, cancel, onMessage, onDied }) => {
@@ -203,6 +204,7 @@ Deno.test("SqlPool refuses a query that waited for a reader past its deadline", 
   const running = bench.read("running");
   const late = bench.read("late", { deadlineMs: 100 });
   bench.clock.advance(200);
+  bench.pool.sweep();
   bench.reader(0).finish();
   await rejects(late, { code: "timeout" });
   strictEqual(await running, "running");

@@ -235,6 +235,7 @@ export class SimCluster {
         Promise.race([this.#callOnce(machine, to, method, body), this.#timeout(to, timeoutMs)]),
       startWorker: startWorker(shell, clock, { entryBytesMax: this.#plan.entryBytesMax }),
       readerCount: 2,
+      endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,
       heartbeatMs: 50,
       checkpointBytes: 1024 * 1024,

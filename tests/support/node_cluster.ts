@@ -154,6 +154,7 @@ export class NodeCluster {
       callOnce: (to, method, body) => this.node(Number(to.split(":")[1]) - 7_000).onCall(0, method, body),
       startWorker: startWorker(shell, clock),
       readerCount: 2,
+      endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,
       heartbeatMs: 50,
       checkpointBytes: 1024 * 1024 * 1024,

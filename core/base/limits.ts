@@ -118,6 +118,9 @@ export const LIMITS = {
   idempotencyWritesPerRemoval: 16,
   idempotencyKeysPerRemoval: 128,
 
+  /** Body of one frame of the dqlite protocol: the largest value and the longest statement, and 1 MiB for the rest. */
+  dqliteFrameBytesMax: 69 * MIB,
+
   databaseNameLengthMax: 64,
   databaseCountMax: 100_000,
 } as const;

@@ -78,6 +78,7 @@ const AREAS: readonly Area[] = [
     may: [code("net/wire/"), BASE, CODEC, types("core/raft/")],
     packages: ["node:crypto", "@msgpack/msgpack", ...PURE_BUILTINS],
   },
+  { path: "net/dqlite/", may: [code("net/dqlite/"), code("net/wire/"), BASE], packages: [] },
   {
     path: "net/peer/",
     may: [code("net/peer/"), code("net/wire/"), BASE, types("core/raft/")],

@@ -241,9 +241,10 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #makeGate(): ReadGate {
-    const { clock, raft, random } = this.#parts;
+    const { clock, endOfTurn, raft, random } = this.#parts;
     const host = {
       nowMs: () => clock.nowMs(),
+      endOfTurn,
       hasLeader: () => this.#driver.leader !== 0,
       readIndex: (context: number) => {
         raft.readIndex(context);

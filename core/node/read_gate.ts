@@ -1,5 +1,6 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
+import type { EndOfTurn } from "../base/ports.ts";
 import type { ReadState } from "../raft/output.ts";
 
 export interface ReadGateHost {
@@ -7,6 +8,7 @@ export interface ReadGateHost {
   /** Asks the Raft core for an index; the answer comes as a ReadState with this context. */
   readonly readIndex: (context: number) => void;
   readonly hasLeader: () => boolean;
+  readonly endOfTurn: EndOfTurn;
 }
 
 interface Waiter {
@@ -54,7 +56,7 @@ export class ReadGate {
       this.#gathering.push({ deadlineMs, resolve, reject });
       if (this.#scheduled || this.#retryAtMs !== undefined) return;
       this.#scheduled = true;
-      queueMicrotask(() => {
+      this.#host.endOfTurn(() => {
         this.#scheduled = false;
         this.#ask();
       });

@@ -9,6 +9,7 @@ class Bench {
   readonly gate = new ReadGate({
     nowMs: () => this.nowMs,
     hasLeader: () => this.leads,
+    endOfTurn: queueMicrotask,
     readIndex: (context) => this.asked.push(context),
   }, 100);
 

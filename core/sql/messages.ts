@@ -125,6 +125,8 @@ export interface ReadResults {
   readonly kind: "read_results";
   /** One answer each, in this order. */
   readonly jobIds: readonly number[];
+  /** What each took. */
+  readonly runMs: readonly Milliseconds[];
   readonly answers: PackedAnswers;
 }
 

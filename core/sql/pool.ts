@@ -21,6 +21,7 @@ import type {
 } from "./messages.ts";
 import { type FileSize, LongJobs } from "./long_jobs.ts";
 import { unpackAnswers } from "./packed_answers.ts";
+import { QueryCosts, type ReadLane, ReadQueue } from "./read_queue.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -53,6 +54,7 @@ export interface PoolQuery {
 }
 
 interface WaitingRead {
+  readonly lane: ReadLane;
   readonly job: Omit<ReadJob, "runMsMax">;
   readonly deadlineMs: Milliseconds;
   readonly database: Database;
@@ -65,8 +67,10 @@ type Unsent<M> = Omit<M, "jobId" | "segments">;
 const READERS_MIN = 2;
 /** A worker that never came up is not tried more often: the program or the machine is at fault. */
 const FAILED_STARTS_MAX = 3;
-/** Jobs handed to a reader at once: few enough that a slow one does not hold up many. */
-const READS_PER_MESSAGE_MAX = 16;
+/** Queries handed to a reader at once. Of unknown ones few enough that a slow one does not hold up many. */
+const READS_PER_MESSAGE_MAX: Readonly<Record<ReadLane, number>> = { short: 64, unknown: 16, long: 1 };
+/** While one reader runs short queries, the next ones wait for it this long before they get another reader. */
+const GATHER_MS = 1;
 /** How long a worker may overrun the time limit of its job before it is taken for hung and replaced. */
 const HUNG_GRACE_MS = 5_000;
 /** Databases one reader keeps open: each costs an instance of about 1.5 MB. */
@@ -80,7 +84,8 @@ export class SqlPool {
   readonly #options: PoolOptions;
   readonly #readers: WorkerSlot[] = [];
   #writer: WorkerSlot;
-  readonly #waiting: WaitingRead[] = [];
+  readonly #waiting = new ReadQueue<WaitingRead>();
+  readonly #costs = new QueryCosts();
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
   readonly #longJobs = new LongJobs();
   /** Batches the writer has, by job. */
@@ -89,6 +94,7 @@ export class SqlPool {
   #failedStarts = 0;
   #refusesQueries = false;
   #isDispatchDue = false;
+  #isGathering = false;
   #stopped = false;
   replacedWorkerCount = 0;
 
@@ -126,7 +132,8 @@ export class SqlPool {
       };
       const onAbort = (): void => this.#cancel(jobId);
       signal?.addEventListener("abort", onAbort);
-      this.#waiting.push({ job, deadlineMs, database: view.database, settle });
+      const lane = this.#costs.laneOf(query.sql);
+      this.#waiting.push({ lane, job, deadlineMs, database: view.database, settle });
       this.#dispatchSoon();
     });
   }
@@ -202,7 +209,7 @@ export class SqlPool {
   /** Gives up queries and checks of files, so that checkpoints need not wait for them. */
   stopQueries(): void {
     this.#refusesQueries = true;
-    for (const read of this.#waiting.splice(0)) read.settle(stopping());
+    for (const read of this.#waiting.takeWhere(() => true)) read.settle(stopping());
     for (const slot of this.#readers) {
       let isInTheWay = this.#longJobs.failChecks(slot, toErrorRecord(stopping()));
       for (const [jobId, read] of this.#running) {
@@ -218,7 +225,9 @@ export class SqlPool {
   stop(): void {
     this.#stopped = true;
     for (const slot of [...this.#readers, this.#writer]) slot.worker.terminate();
-    for (const read of [...this.#waiting.splice(0), ...this.#running.values()]) read.settle(stopping());
+    for (const read of [...this.#waiting.takeWhere(() => true), ...this.#running.values()]) {
+      read.settle(stopping());
+    }
     this.#running.clear();
     for (const slot of this.#readers) this.#longJobs.fail(slot, toErrorRecord(stopping()));
   }
@@ -249,30 +258,73 @@ export class SqlPool {
     });
   }
 
-  /** Gives waiting queries to idle readers, most recently used database first where it is already open. */
+  /** Gives waiting queries to idle readers. */
   #dispatch(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#waiting.length === 0) return;
     const nowMs = this.#options.clock.nowMs();
-    const serving = this.#readers.filter((slot) => slot.longJobs.size === 0).length;
-    for (const slot of this.#readers) {
-      if (this.#waiting.length === 0) return;
-      if (slot.isBusy || !this.#isUp(slot)) continue;
-      // A share of what waits, so that the others get theirs.
-      const share = Math.ceil(this.#waiting.length / serving);
-      const reads = this.#waiting.splice(0, Math.min(share, READS_PER_MESSAGE_MAX));
-      const jobs = reads.map(({ job, deadlineMs }): ReadJob => ({ ...job, runMsMax: deadlineMs - nowMs }));
-      const databases = new Set(reads.map((read) => read.database));
-      const updates = [...databases].map((database) => this.#updateFor(slot, database));
-      for (const read of reads) this.#running.set(read.job.jobId, { ...read, slot });
-      slot.begin(jobs, nowMs, HUNG_GRACE_MS);
-      this.#post(slot, {
-        kind: "read",
-        jobs,
-        updates,
-        ...this.#segmentsFor(slot),
-      });
-    }
+    this.#dispatchShort(nowMs);
+    for (const slot of this.#idleReaders().toReversed()) this.#send(slot, "unknown", nowMs);
+    this.#dispatchLong(nowMs);
     if (this.#waiting.length > 0 && this.#readers.every((slot) => this.#isUp(slot))) this.#startReader();
+  }
+
+  /** By one reader, as long as it keeps up: a message of many costs little more than a message of one. */
+  #dispatchShort(nowMs: Milliseconds): void {
+    for (const slot of this.#idleReaders()) {
+      const waiting = this.#waiting.lengthOf("short");
+      if (waiting === 0) return;
+      const isComing = this.#readers.some((other) =>
+        other.lane === "short" && nowMs - other.beganMs < GATHER_MS
+      );
+      if (isComing && waiting < READS_PER_MESSAGE_MAX.short) return this.#gather();
+      this.#send(slot, "short", nowMs);
+    }
+  }
+
+  /** Never by all readers: the others need one. */
+  #dispatchLong(nowMs: Milliseconds): void {
+    for (const slot of this.#idleReaders().toReversed()) {
+      const busy = this.#readers.filter((other) => other.lane === "long" || other.longJobs.size > 0).length;
+      const isLast = busy + 1 >= this.#readersMax ||
+        (slot === this.#readers[0] && busy + 1 >= this.#readers.length);
+      if (isLast) return;
+      this.#send(slot, "long", nowMs);
+    }
+  }
+
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#options.clock.after(GATHER_MS, () => {
+      this.#isGathering = false;
+      this.#dispatch();
+    });
+  }
+
+  #send(slot: WorkerSlot, lane: ReadLane, nowMs: Milliseconds): void {
+    const reads = this.#waiting.take(lane, READS_PER_MESSAGE_MAX[lane]);
+    if (reads.length === 0) return;
+    const jobs = reads.map(({ job, deadlineMs }): ReadJob => ({ ...job, runMsMax: deadlineMs - nowMs }));
+    const databases = new Set(reads.map((read) => read.database));
+    const updates = [...databases].map((database) => this.#updateFor(slot, database));
+    for (const read of reads) this.#running.set(read.job.jobId, { ...read, slot });
+    slot.begin(jobs, lane, nowMs, HUNG_GRACE_MS);
+    this.#post(slot, { kind: "read", jobs, updates, ...this.#segmentsFor(slot) });
+  }
+
+  #idleReaders(): WorkerSlot[] {
+    return this.#readers.filter((slot) => !slot.isBusy && this.#isUp(slot));
+  }
+
+  get #readersMax(): number {
+    return Math.max(READERS_MIN, this.#options.readerCount);
+  }
+
+  /** One is there from the start. The others start when queries wait: an idle one costs about 20 MB. */
+  #startReader(): void {
+    if (this.#readers.length < this.#readersMax) {
+      this.#readers.push(this.#startSlot(`reader-${this.#readers.length + 1}`));
+    }
   }
 
   /** The first reader gets work while it still starts: nobody else could do it sooner. */
@@ -280,19 +332,9 @@ export class SqlPool {
     return slot.isReady || slot === this.#readers[0];
   }
 
-  /** One is there from the start. The others start when queries wait: an idle one costs about 20 MB. */
-  #startReader(): void {
-    const readersMax = Math.max(READERS_MIN, this.#options.readerCount);
-    if (this.#readers.length < readersMax) {
-      this.#readers.push(this.#startSlot(`reader-${this.#readers.length + 1}`));
-    }
-  }
-
   #refuseLate(nowMs: Milliseconds): void {
-    if (!this.#waiting.some((read) => read.deadlineMs <= nowMs)) return;
-    for (const read of this.#waiting.splice(0)) {
-      if (read.deadlineMs > nowMs) this.#waiting.push(read);
-      else read.settle(new NodeError("timeout", "Query waited for a reader past its time limit; try again"));
+    for (const read of this.#waiting.takeWhere(({ deadlineMs }) => deadlineMs <= nowMs)) {
+      read.settle(new NodeError("timeout", "Query waited for a reader past its time limit; try again"));
     }
   }
 
@@ -331,12 +373,8 @@ export class SqlPool {
   }
 
   #cancel(jobId: number): void {
-    const at = this.#waiting.findIndex((read) => read.job.jobId === jobId);
-    if (at >= 0) {
-      const [read] = this.#waiting.splice(at, 1);
-      read?.settle(cancelled());
-      return;
-    }
+    const [waiting] = this.#waiting.takeWhere(({ job }) => job.jobId === jobId);
+    if (waiting !== undefined) return waiting.settle(cancelled());
     const running = this.#running.get(jobId);
     // The worker answers within a millisecond. Until then it reads at the view, which has to stay open.
     running?.slot.cancelJob(jobId);
@@ -382,11 +420,12 @@ export class SqlPool {
     }
   }
 
-  #onReadResults(slot: WorkerSlot, { jobIds, answers }: ReadResults): void {
+  #onReadResults(slot: WorkerSlot, { jobIds, runMs, answers }: ReadResults): void {
     unpackAnswers(answers).forEach((outcome, i) => {
       const jobId = jobIds[i] as number;
       const read = this.#running.get(jobId);
       this.#running.delete(jobId);
+      if (read !== undefined) this.#costs.record(read.job.sql, runMs[i] as number);
       read?.settle(outcome.ok ? outcome.value : fromErrorRecord(outcome.error));
       slot.finishJob(jobId);
     });
@@ -436,7 +475,7 @@ export class SqlPool {
         innocent.push(read);
       }
     }
-    this.#waiting.unshift(...innocent);
+    this.#waiting.putBack(innocent);
   }
 }
 

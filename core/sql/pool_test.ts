@@ -10,6 +10,8 @@ import { SqlPool } from "./pool.ts";
 class ScriptedWorker {
   readonly messages: MessageToWorker[] = [];
   isTerminated = false;
+  /** What each query it answers took. */
+  runMs = 10;
 
   constructor(
     readonly name: string,
@@ -28,6 +30,7 @@ class ScriptedWorker {
     this.answer({
       kind: "read_results",
       jobIds: jobs.map(({ jobId }) => jobId),
+      runMs: jobs.map(() => this.runMs),
       answers: packAnswers(
         jobs.map(({ sql }) => ({
           ok: true,
@@ -121,9 +124,50 @@ Deno.test("SqlPool gives work to idle readers and gathers the rest for the next 
   // The second one starts when a query waits, and has none before it is up.
   deepStrictEqual(bench.reader(1).messages, []);
   bench.reader(1).answer({ kind: "ready" });
-  deepStrictEqual(bench.reader(1).reads.map(({ jobs }) => jobs.map(({ sql }) => sql)), [["b", "c"]]);
+  deepStrictEqual(bench.reader(1).reads.map(({ jobs }) => jobs.map(({ sql }) => sql)), [["b", "c", "d"]]);
   for (let round = 0; round < 2; round++) for (const reader of [0, 1]) bench.reader(reader).finish();
   deepStrictEqual(await Promise.all(answers), ["a", "b", "c", "d"]);
+});
+
+Deno.test("SqlPool: short queries share one reader as long as it keeps up; long ones never get all readers", async () => {
+  const bench = new Bench();
+  const started = ["short", "long"].map((sql) => bench.read(sql));
+  bench.reader(1).answer({ kind: "ready" });
+  bench.reader(0).runMs = 0.1;
+  bench.reader(0).finish();
+  bench.reader(1).finish();
+  await Promise.all(started);
+  const sqlOf = (reader: number) =>
+    bench.reader(reader).reads.slice(1).map(({ jobs }) => jobs.map(({ sql }) => sql));
+
+  const long = [bench.read("long"), bench.read("long")];
+  const short = [bench.read("short"), bench.read("short"), bench.read("short")];
+  deepStrictEqual([sqlOf(0), sqlOf(1)], [[["short"]], [["long"]]]);
+  bench.reader(0).finish();
+  deepStrictEqual(sqlOf(0), [["short"], ["short", "short"]]);
+  bench.reader(0).finish();
+  // Reader 0 is idle now, and stays free of the second long one.
+  deepStrictEqual([sqlOf(0).length, sqlOf(1).length], [2, 1]);
+  bench.reader(1).finish();
+  bench.reader(1).finish();
+  await Promise.all([...long, ...short]);
+});
+
+Deno.test("SqlPool: a second reader takes short queries when the first falls behind", async () => {
+  const bench = new Bench();
+  const started = ["short", "other"].map((sql) => bench.read(sql));
+  bench.reader(1).answer({ kind: "ready" });
+  for (const reader of [0, 1]) {
+    bench.reader(reader).runMs = 0.1;
+    bench.reader(reader).finish();
+  }
+  await Promise.all(started);
+  const reads = [bench.read("short"), bench.read("short")];
+  strictEqual(bench.reader(1).reads.length, 1);
+  bench.clock.advance(2);
+  strictEqual(bench.reader(1).reads.length, 2);
+  for (const reader of [0, 1]) bench.reader(reader).finish();
+  await Promise.all(reads);
 });
 
 Deno.test("SqlPool tells a reader what changed since its last job, and everything after a checkpoint", async () => {
@@ -193,6 +237,7 @@ Deno.test("SqlPool: a cancelled query is taken back while it waits, and stopped 
   bench.reader(0).answer({
     kind: "read_results",
     jobIds: [jobId],
+    runMs: [1],
     answers: packAnswers([{ ok: false, error }]),
   });
   await rejects(first, { code: "cancelled" });
@@ -273,7 +318,12 @@ Deno.test("SqlPool: two cancelled queries of one message are both stopped, and t
     bench.pool.sweep();
     strictEqual(Atomics.load(worker.cancel, 0), jobId);
     const error = { code: "cancelled", message: "stopped", details: {} } as const;
-    worker.answer({ kind: "read_results", jobIds: [jobId], answers: packAnswers([{ ok: false, error }]) });
+    worker.answer({
+      kind: "read_results",
+      jobIds: [jobId],
+      runMs: [1],
+      answers: packAnswers([{ ok: false, error }]),
+    });
   }
   for (const query of cancelled) await rejects(query, { code: "cancelled" });
   strictEqual(Atomics.load(worker.cancel, 0), 0);

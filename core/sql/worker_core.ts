@@ -100,21 +100,26 @@ export class WorkerCore {
   async #read(message: ReadMessage): Promise<void> {
     for (const update of message.updates) this.#update(update);
     let jobIds: number[] = [];
+    let runMs: Milliseconds[] = [];
     let outcomes: Outcome<EncodedFields>[] = [];
     const arrivedMs = this.#options.clock.nowMs();
     let heldSinceMs = arrivedMs;
     const flush = (): void => {
       if (jobIds.length === 0) return;
       const answers = packAnswers(outcomes);
-      this.#post({ kind: "read_results", jobIds, answers }, [bufferOf(answers.bytes)]);
+      this.#post({ kind: "read_results", jobIds, runMs, answers }, [bufferOf(answers.bytes)]);
       jobIds = [];
+      runMs = [];
       outcomes = [];
     };
+    let beganMs = arrivedMs;
     for (const job of message.jobs) {
       Atomics.store(this.#options.cancel, 1, job.jobId);
       jobIds.push(job.jobId);
-      outcomes.push(await this.#runRead(job, arrivedMs + job.runMsMax));
+      outcomes.push(await this.#runRead(job, arrivedMs + job.runMsMax, beganMs));
       const nowMs = this.#options.clock.nowMs();
+      runMs.push(nowMs - beganMs);
+      beganMs = nowMs;
       if (nowMs - heldSinceMs < RESULTS_HELD_MS) continue;
       flush();
       heldSinceMs = nowMs;
@@ -123,9 +128,13 @@ export class WorkerCore {
     flush();
   }
 
-  async #runRead(job: ReadJob, deadlineMs: Milliseconds): Promise<Outcome<EncodedFields>> {
+  async #runRead(
+    job: ReadJob,
+    deadlineMs: Milliseconds,
+    nowMs: Milliseconds,
+  ): Promise<Outcome<EncodedFields>> {
     try {
-      if (this.#options.clock.nowMs() >= deadlineMs) {
+      if (nowMs >= deadlineMs) {
         throw new NodeError("timeout", "Query waited for a reader past its time limit; try again");
       }
       const reader = this.#readers.get(job.databaseId);

@@ -253,7 +253,7 @@ Deno.test("a query that waited behind others past its time limit is refused, not
   });
   await core.handle({
     kind: "read",
-    jobs: [job(1, 1_000), job(2, 15.5), job(3, 1_000)],
+    jobs: [job(1, 1_000), job(2, 9.5), job(3, 1_000)],
     updates: [{ databaseId: 1, base, deltas: [], oldestView: 0 }],
   });
   const outcomes = answers.flatMap((answer) =>

@@ -1,4 +1,5 @@
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
+import type { ReadLane } from "./read_queue.ts";
 import { CANCEL_SLOTS, type MessageFromWorker, type MessageToWorker, type ReadJob } from "./messages.ts";
 
 /** A worker thread, or its twin in the simulator's thread. */
@@ -29,6 +30,9 @@ export class WorkerSlot {
   /** It came up and said so. */
   isReady = false;
   isLost = false;
+  /** Of the queries it runs, and since when. */
+  lane: ReadLane | undefined;
+  beganMs: Milliseconds = -Infinity;
   readonly #jobs = new Map<number, Milliseconds>();
   /** Jobs that must stop. The worker is shown one at a time: the one that runs. */
   readonly #cancelled = new Set<number>();
@@ -45,7 +49,9 @@ export class WorkerSlot {
     return this.#jobs.size > 0 || this.longJobs.size > 0;
   }
 
-  begin(jobs: readonly ReadJob[], nowMs: Milliseconds, graceMs: Milliseconds): void {
+  begin(jobs: readonly ReadJob[], lane: ReadLane, nowMs: Milliseconds, graceMs: Milliseconds): void {
+    this.lane = lane;
+    this.beganMs = nowMs;
     for (const job of jobs) this.#jobs.set(job.jobId, job.runMsMax + graceMs);
     this.#watch(jobs[0]?.jobId ?? 0, nowMs);
   }
@@ -82,6 +88,7 @@ export class WorkerSlot {
     this.#jobs.delete(jobId);
     // A number that stays there would stop another job when the numbers begin again.
     if (this.#cancelled.delete(jobId)) Atomics.compareExchange(this.cancel, 0, jobId, 0);
+    if (this.#jobs.size === 0) this.lane = undefined;
     if (jobId === this.#watched || this.#jobs.size === 0) this.#deadlineMs = Infinity;
   }
 

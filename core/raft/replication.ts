@@ -14,8 +14,9 @@ export function replicate(state: RaftState, follower: Progress): void {
       return;
     case "replicate":
       while (follower.next <= state.log.lastIndex && !follower.inFlight.full) sendEntries(state, follower);
-      // An idle cluster learns of a commit at once; a lost window is found by an empty append that is refused.
-      if (follower.askDue || follower.commitSent < Math.min(state.commitIndex, follower.match)) {
+      // An idle cluster learns of a commit at once, a busy one with the next entries. A lost window is found by an empty
+      // append that is refused.
+      if (follower.askDue || (follower.inFlight.count === 0 && isCommitNews(state, follower))) {
         sendAppend(state, follower, []);
       }
       return;
@@ -24,6 +25,10 @@ export function replicate(state: RaftState, follower: Progress): void {
         announceSnapshot(state, follower);
       }
   }
+}
+
+function isCommitNews(state: RaftState, follower: Progress): boolean {
+  return follower.commitSent < Math.min(state.commitIndex, follower.match);
 }
 
 /** Never names more than the follower is known to hold. */

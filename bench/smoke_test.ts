@@ -1,17 +1,61 @@
 /** Every bench once, tiny: it runs, and nothing it does fails. The numbers mean nothing here. */
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { benchCluster } from "./cluster_bench.ts";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { runBench, SMOKE } from "./bench_run.ts";
 import { benchDatabaseSize } from "./database_size_bench.ts";
 import { benchManyDatabases } from "./many_databases_bench.ts";
+import { isOnPath } from "./server_processes.ts";
+import { profileStages, profileText } from "./stage_profile.ts";
 
 Deno.test("cluster_bench: every workload, no failed call, and the log grows with writes only", async () => {
-  const lines = await benchCluster({ seconds: 0.2, connections: [1, 8], rows: 500 });
-  strictEqual(lines.length, 10);
-  for (const line of lines) {
-    deepStrictEqual([line.errors, line.firstFailure], [0, undefined], line.workload);
-    ok(line.perSecond > 0 && line.p50Ms > 0, JSON.stringify(line));
-    strictEqual(line.logBytesPerOperation > 0, line.workload.startsWith("insert"), JSON.stringify(line));
+  const only = /^(walraft|node:sqlite)/;
+  const run = await runBench({ ...SMOKE, only });
+  const ours = run.lines.filter(({ system }) => system === "walraft");
+  const native = run.lines.filter(({ system }) => system !== "walraft");
+  const workloadIds = new Set(ours.map(({ workload }) => workload));
+  ok((run.drift ?? 0) >= 1, String(run.drift));
+  deepStrictEqual([workloadIds.size, native.length], [15, 10]);
+  for (const line of run.lines) {
+    deepStrictEqual([line.errors, line.firstFailure], [0, null], line.title);
+    ok(line.operations > 0 && line.p50Ms > 0 && line.p999Ms >= line.p99Ms, JSON.stringify(line));
   }
+  for (const line of ours) {
+    const writes = !/^(read|analysis)/.test(line.workload);
+    strictEqual((line.logBytes ?? 0) > 0, writes, JSON.stringify(line));
+  }
+  for (const { what, isMet } of run.targets) {
+    // dqlite, the life of nodes, and 64 writers have no part in this run.
+    const known = /^(point reads|kill|start|idle|64 writers|one writer, p50, compared|log bytes)/.test(what);
+    strictEqual(isMet === null, known, what);
+  }
+});
+
+Deno.test("cluster_bench: start, idling and the death of a leader are timed", async () => {
+  const { lifecycle, lines } = await runBench({ ...SMOKE, only: /^lifecycle/ });
+  strictEqual(lines.length, 0);
+  ok(lifecycle !== null && lifecycle.failoverMs > 0 && lifecycle.startMs > 0, JSON.stringify(lifecycle));
+});
+
+Deno.test("cluster_bench: the profile of a write names its stages", async () => {
+  const profiles = await profileStages({
+    ...SMOKE,
+    connections: [4],
+    only: (id) => id === "insert_indexed",
+  });
+  const text = profileText(profiles);
+  for (const stage of ["parse", "log", "SQLite", "Raft"]) {
+    match(text, new RegExp(`^\\| ${stage} `, "m"));
+  }
+  deepStrictEqual(profiles.map(({ errors, calls }) => [errors, calls > 1]), [[0, true]]);
+});
+
+Deno.test({
+  name: "cluster_bench: dqlite, where it is installed",
+  ignore: !await isOnPath("dqlite-demo"),
+  async fn() {
+    const { lines } = await runBench({ ...SMOKE, only: /^dqlite/ });
+    deepStrictEqual(lines.map(({ connections }) => connections), SMOKE.connections);
+    for (const line of lines) ok(line.operations > 0, JSON.stringify(line));
+  },
 });
 
 Deno.test("database_size_bench: two sizes, both far larger than the page cache, no failed call", async () => {
@@ -48,6 +92,7 @@ for (
   const [script, ...args] of [
     ["http_bench.ts", "0.1"],
     ["wire_bench.ts", "smoke"],
+    ["tuple_bench.ts", "smoke"],
     ["log_append_bench.ts", "--smoke"],
     ["sql_bench.ts", "--smoke"],
     ["page_read_bench.ts", "--smoke"],

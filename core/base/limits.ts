@@ -46,6 +46,10 @@ export const LIMITS = {
   transactionBytesMax: 256 * MIB,
   /** Body of one log entry. A larger transaction spans several entries. Bounds the time a heartbeat may wait. */
   entryBytesMax: 4 * MIB,
+  /** A transaction over several requests keeps all other writers of its database waiting: so long between two statements. */
+  transactionIdleMsMax: 10_000,
+  /** And so long from its beginning to its commit: twice the longest statement. */
+  transactionMsMax: 60_000,
   /** Writes in one batch of group commit. */
   writesPerBatchMax: 512,
   /** Writes that may wait per database; at 10,000 writes/s this is under half a second. */
@@ -120,6 +124,13 @@ export const LIMITS = {
 
   /** Body of one frame of the dqlite protocol: the largest value and the longest statement, and 1 MiB for the rest. */
   dqliteFrameBytesMax: 69 * MIB,
+  /** Pools of clients keep connections open for as long as they like; a transaction has limits of its own. */
+  dqliteIdleMsMax: 3_600_000,
+  /** Connections that speak the dqlite protocol; each costs about 20 KiB when idle. */
+  dqliteConnectionCountMax: 4_096,
+  /** Statements one connection may hold prepared, and the characters of their texts together. */
+  dqliteStatementsMax: 4_096,
+  dqliteStatementCharactersMax: 16 * MIB,
 
   databaseNameLengthMax: 64,
   databaseCountMax: 100_000,

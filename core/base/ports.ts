@@ -54,6 +54,13 @@ export interface Clock {
  */
 export type EndOfTurn = (callback: () => void) => void;
 
+/** Tells that somebody gave up. An AbortSignal is one; where millions pass by, something smaller does. */
+export interface CancelSignal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;

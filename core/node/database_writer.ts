@@ -1,51 +1,21 @@
 import { assert } from "../base/assert.ts";
 import { NodeError } from "../base/errors.ts";
-import type { LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
+import type { LogIndex, LogPosition, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { EndOfTurn } from "../base/ports.ts";
 import type { Database } from "../pages/database.ts";
 import type { PageDelta } from "../pages/page_index.ts";
-import type { Outcome, WriteMessage, WriteResults } from "../sql/messages.ts";
+import type {
+  Outcome,
+  TransactionResults,
+  TransactionStep,
+  WriteMessage,
+  WriteResults,
+} from "../sql/messages.ts";
 import { unpackAnswers } from "../sql/packed_answers.ts";
 import type { EncodedFields } from "../sql/values.ts";
-import type { WriteRequest } from "./service.ts";
-
-export interface WriteResult {
-  readonly fields: EncodedFields;
-  /** The idempotency key was known: this is the first answer, nothing was written. */
-  readonly replayed: boolean;
-}
-
-/** A write that waits for its turn. */
-export interface PendingWrite {
-  readonly request: WriteRequest;
-  readonly bytes: number;
-  readonly deadlineMs: Milliseconds;
-  readonly resolve: (answer: { result: WriteResult; index: LogIndex }) => void;
-  readonly reject: (error: NodeError) => void;
-}
-
-/** What a writer needs of the rest of the node. */
-export interface WriterHost {
-  readonly nowMs: () => Milliseconds;
-  /** Never the same twice, also not for another writer of the same database: late results must find nobody. */
-  readonly nextBatchNumber: () => number;
-  /** Hands a batch to the writer worker. */
-  readonly send: (message: Omit<WriteMessage, "jobId" | "segments">) => void;
-  readonly baseOf: (database: Database) => WriteMessage["base"];
-  readonly closeSession: (database: Database) => void;
-  /** Proposes one entry; throws NodeError when the core refuses it: nothing of it is in the log then. */
-  readonly propose: (body: Uint8Array) => { index: LogIndex; term: Term };
-  /** Last entry of the log, committed or not. */
-  readonly tip: () => { index: LogIndex; term: Term };
-  /** Resolves when that entry is committed. */
-  readonly committed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
-  /** The same for an answer without an entry of its own: also that this node still led when it was given. */
-  readonly confirmed: (at: { index: LogIndex; term: Term }, deadlineMs: Milliseconds) => Promise<LogIndex>;
-  readonly endOfTurn: EndOfTurn;
-  /** The leader may take more into its log now. */
-  readonly mayPropose: () => boolean;
-}
+import { asNotLogged, OpenTransaction, type TransactionSite } from "./open_transaction.ts";
+import { SessionLink } from "./session_link.ts";
+import type { EntryAt, PendingTransaction, PendingWrite, WriterHost } from "./writer_host.ts";
 
 interface Batch {
   readonly number: number;
@@ -59,45 +29,45 @@ interface Batch {
 export class DatabaseWriter {
   readonly database: Database;
   readonly #host: WriterHost;
-  #queue: PendingWrite[] = [];
+  readonly #link: SessionLink;
+  #queue: (PendingWrite | PendingTransaction)[] = [];
   #queueBytes = 0;
   #running: Batch | undefined;
-  #sessionOpen = false;
-  /** Batches whose entries were proposed but are not in the log yet, oldest first. */
-  #unlocated: number[] = [];
-  #located: PageDelta[] = [];
-  #locatedBatch = 0;
-  /** Where in the log the session may look. */
-  #needsFrom: LogPosition = Infinity;
-  /** A checkpoint has copied what the session still looks for in the log. */
-  #rebaseDue = false;
+  /** Has the session for itself. */
+  #transaction: OpenTransaction | undefined;
   #closed = false;
   #isPumpDue = false;
 
   constructor(database: Database, host: WriterHost) {
     this.database = database;
     this.#host = host;
+    this.#link = new SessionLink(database, host);
   }
 
   /** The log from here on has to stay for the session. */
   get needsFrom(): LogPosition {
-    return this.#sessionOpen ? this.#needsFrom : Infinity;
+    return this.#link.needsFrom;
   }
 
   get isIdle(): boolean {
-    return this.#running === undefined && this.#queue.length === 0;
+    return !this.#isBusy && this.#queue.length === 0;
   }
 
-  /** Writes that wait or run. */
+  get #isBusy(): boolean {
+    return this.#running !== undefined || this.#transaction !== undefined;
+  }
+
+  /** Writes and transactions that wait or run. */
   get pendingCount(): number {
-    return this.#queue.length + (this.#running?.writes.length ?? 0);
+    return this.#queue.length + (this.#running?.writes.length ?? 0) +
+      (this.#transaction === undefined ? 0 : 1);
   }
 
-  /** Queues a write. Throws `queue_full` when too much waits. */
-  add(write: PendingWrite): void {
+  /** Queues a write or a transaction. Throws `queue_full` when too much waits. */
+  add(write: PendingWrite | PendingTransaction): void {
     assert(!this.#closed, `Writer of ${this.database.name} is closed`);
     const full = this.#queue.length >= LIMITS.writeQueueLengthMax ||
-      (this.#queueBytes > 0 && this.#queueBytes + write.bytes > LIMITS.writeQueueBytesMax);
+      (this.#queueBytes > 0 && this.#queueBytes + sizeOf(write) > LIMITS.writeQueueBytesMax);
     if (full) {
       throw new NodeError(
         "queue_full",
@@ -106,12 +76,12 @@ export class DatabaseWriter {
       );
     }
     this.#queue.push(write);
-    this.#queueBytes += write.bytes;
+    this.#queueBytes += sizeOf(write);
     this.#pumpSoon();
   }
 
   #pumpSoon(): void {
-    if (this.#isPumpDue || this.#running !== undefined) return;
+    if (this.#isPumpDue || this.#isBusy) return;
     this.#isPumpDue = true;
     this.#host.endOfTurn(() => {
       this.#isPumpDue = false;
@@ -119,53 +89,71 @@ export class DatabaseWriter {
     });
   }
 
-  /** Starts the next batch if the worker is free. */
+  /** Starts the next batch, or the next transaction, if the worker is free. */
   pump(): void {
-    if (this.#closed || this.#running !== undefined || this.#queue.length === 0) return;
+    if (this.#closed || this.#isBusy || this.#queue.length === 0) return;
     if (!this.#host.mayPropose()) return;
+    this.expire(this.#host.nowMs());
+    const [first] = this.#queue;
+    if (first === undefined) return;
+    if (isWrite(first)) this.#startBatch();
+    else this.#startTransaction(first);
+  }
+
+  #startBatch(): void {
     const writes = this.#takeBatch();
-    if (writes.length === 0) return;
     const batchNumber = this.#host.nextBatchNumber();
     this.#running = { number: batchNumber, writes };
-    const opens = !this.#sessionOpen;
-    const base = opens || this.#rebaseDue ? this.#host.baseOf(this.database) : undefined;
-    // To know the base the log was brought up to date, and that may have ended this writer.
-    if (this.#closed) return;
-    if (opens) {
-      this.#unlocated = [];
-      this.#locatedBatch = batchNumber - 1;
-      this.#sessionOpen = true;
-    }
-    if (base !== undefined) {
-      this.#located = [];
-      this.#needsFrom = this.database.oldestPosition ?? Infinity;
-      this.#rebaseDue = false;
-    }
-    const located = this.#located;
-    this.#located = [];
+    const update = this.#link.update(batchNumber);
+    if (update === undefined) return;
+    const nowMs = this.#host.nowMs();
     this.#host.send({
       kind: "write",
-      databaseId: this.database.id,
-      batchNumber,
-      requests: writes.map((write) => toRequestData(write, this.#host.nowMs())),
-      located,
-      locatedBatch: this.#locatedBatch,
-      ...(base === undefined ? {} : opens ? { base } : { rebase: base }),
+      ...update,
+      requests: writes.map((write) => toRequestData(write, nowMs)),
     });
   }
 
-  /** The `.db` file holds what the log may lose now. The session learns it with its next batch, or ends. */
+  #startTransaction(pending: PendingTransaction): void {
+    this.#queue.shift();
+    const { nowMs, tip, committed, confirmed } = this.#host;
+    const site: TransactionSite = {
+      nowMs,
+      tip,
+      committed,
+      confirmed,
+      send: (step) => this.#sendStep(step),
+      enter: (batchNumber, bodies) => this.#enter(batchNumber, bodies),
+      ended: (session) => {
+        this.#transaction = undefined;
+        if (session === "lost") this.#link.lost();
+        if (session === "unsure") this.#link.drop();
+        this.pump();
+      },
+    };
+    this.#transaction = new OpenTransaction(pending, site);
+    this.#transaction.begin();
+  }
+
+  #sendStep(step: TransactionStep): { number: number; stop: () => void } | undefined {
+    const number = this.#host.nextBatchNumber();
+    const update = this.#link.update(number);
+    if (update === undefined) return undefined;
+    return { number, stop: this.#host.sendStep({ kind: "transaction", ...update, step }) };
+  }
+
+  /** The `.db` file holds what the log may lose now. The session learns it with its next message, or ends. */
   onCheckpoint(): void {
-    if (this.#running === undefined) this.#dropSession();
-    else this.#rebaseDue = true;
+    this.#link.onCheckpoint(this.#isBusy);
   }
 
   /** The log holds a transaction of this database: the worker may read its pages there. */
   onLocated(delta: PageDelta): void {
-    const batch = this.#unlocated.shift();
-    if (batch === undefined || !this.#sessionOpen) return;
-    this.#located.push(delta);
-    this.#locatedBatch = batch;
+    this.#link.onLocated(delta);
+  }
+
+  onTransactionResults(results: TransactionResults): void {
+    if (this.#transaction?.stepNumber === results.batchNumber) this.#transaction.onResults(results);
   }
 
   onResults(results: WriteResults): void {
@@ -184,68 +172,81 @@ export class DatabaseWriter {
    */
   onWorkerLost(isToBlame: boolean): void {
     const writes = this.#running?.writes ?? [];
+    const transaction = this.#transaction;
     this.#running = undefined;
-    this.#sessionOpen = false;
-    if (isToBlame) {
-      const text = "Write stopped: the SQL worker was lost; nothing was logged";
-      for (const write of writes) write.reject(new NodeError("engine_failed", text));
-    } else {
-      this.#requeue(writes);
-    }
+    this.#transaction = undefined;
+    this.#link.lost();
+    if (transaction?.isBeginning === true && !isToBlame) this.#requeue([transaction.pending]);
+    else transaction?.lose(workerLost("Transaction ended"));
+    if (isToBlame) { for (const write of writes) write.reject(workerLost("Write stopped")); }
+    else this.#requeue(writes);
     this.pump();
   }
 
   /** Gives up the session and everything that is not in the log; appended writes learn their fate elsewhere. */
   close(error: NodeError): void {
     this.#closed = true;
-    const writes = [...(this.#running?.writes ?? []), ...this.#queue];
+    const waiting = [...(this.#running?.writes ?? []), ...this.#queue];
+    const transaction = this.#transaction;
     this.#running = undefined;
+    this.#transaction = undefined;
     this.#queue = [];
     this.#queueBytes = 0;
-    if (this.#sessionOpen) this.#host.closeSession(this.database);
-    this.#sessionOpen = false;
-    for (const write of writes) write.reject(error);
+    this.#link.close();
+    transaction?.lose(error);
+    for (const write of waiting) write.reject(error);
   }
 
-  /** Refuses writes that have waited past their time limit. */
+  /** Refuses what has waited past its time limit, and ends a transaction that has been open for too long. */
   expire(nowMs: Milliseconds): void {
+    this.#transaction?.expire(nowMs);
     const expired = this.#queue.filter((write) => write.deadlineMs <= nowMs);
     if (expired.length === 0) return;
     this.#queue = this.#queue.filter((write) => write.deadlineMs > nowMs);
     for (const write of expired) {
-      this.#queueBytes -= write.bytes;
+      this.#queueBytes -= sizeOf(write);
       write.reject(new NodeError("timeout", `Write to ${this.database.name} waited past its time limit`));
     }
   }
 
+  /** From the front of the queue, up to the next transaction. */
   #takeBatch(): PendingWrite[] {
-    this.expire(this.#host.nowMs());
-    let count = 0;
+    const batch: PendingWrite[] = [];
     let bytes = 0;
     for (const write of this.#queue) {
-      if (count === LIMITS.writesPerBatchMax) break;
-      if (count > 0 && bytes + write.bytes > LIMITS.entryBytesMax) break;
+      if (!isWrite(write) || batch.length === LIMITS.writesPerBatchMax) break;
+      if (batch.length > 0 && bytes + write.bytes > LIMITS.entryBytesMax) break;
       bytes += write.bytes;
-      count++;
+      batch.push(write);
     }
     this.#queueBytes -= bytes;
-    return this.#queue.splice(0, count);
+    this.#queue.splice(0, batch.length);
+    return batch;
+  }
+
+  /** Proposes what a batch or a transaction changed. Throws NodeError when nothing of it counts. */
+  #enter(batchNumber: number, bodies: readonly Uint8Array[]): EntryAt {
+    try {
+      let at = this.#host.tip();
+      for (const body of bodies) at = this.#host.propose(body);
+      if (bodies.length > 0) this.#link.proposed(batchNumber);
+      return at;
+    } catch (error) {
+      // The session is ahead of the log now. Parts that did get in are void: the next transaction begins anew.
+      this.#link.drop();
+      throw error instanceof NodeError ? error : new NodeError("internal", String(error));
+    }
   }
 
   #propose(batch: Batch, results: WriteResults): void {
-    let at: { index: LogIndex; term: Term };
+    let at: EntryAt;
     try {
-      at = this.#host.tip();
-      for (const body of results.bodies) at = this.#host.propose(body);
+      at = this.#enter(batch.number, results.bodies);
     } catch (error) {
-      // The session is ahead of the log now. Parts that did get in are void: the next transaction begins anew.
-      this.#dropSession();
-      const refusal = error instanceof NodeError ? error : new NodeError("internal", String(error));
-      for (const write of batch.writes) write.reject(refusal);
+      for (const write of batch.writes) write.reject(error as NodeError);
       return;
     }
     const hasEntry = results.bodies.length > 0;
-    if (hasEntry) this.#unlocated.push(batch.number);
     const outcomes = unpackAnswers(results.answers);
     batch.writes.forEach((write, i) => {
       const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
@@ -275,7 +276,7 @@ export class DatabaseWriter {
 
   /** Promise 7: the request that killed the instance fails; the innocent ones run again, in a new session. */
   #onDied(batch: Batch, results: WriteResults): void {
-    this.#sessionOpen = false;
+    this.#link.lost();
     const again: PendingWrite[] = [];
     const outcomes = unpackAnswers(results.answers);
     batch.writes.forEach((write, i) => {
@@ -292,21 +293,23 @@ export class DatabaseWriter {
     this.#requeue(again);
   }
 
-  #requeue(writes: readonly PendingWrite[]): void {
-    this.#queue.unshift(...writes);
-    for (const write of writes) this.#queueBytes += write.bytes;
-  }
-
-  #dropSession(): void {
-    if (this.#sessionOpen) this.#host.closeSession(this.database);
-    this.#sessionOpen = false;
+  #requeue(waiting: readonly (PendingWrite | PendingTransaction)[]): void {
+    this.#queue.unshift(...waiting);
+    for (const write of waiting) this.#queueBytes += sizeOf(write);
   }
 }
 
-/** A statement that failed wrote nothing, whatever became of the entry its batch is in. */
-function asNotLogged(error: unknown): NodeError {
-  if (error instanceof NodeError && error.code !== "commit_unknown") return error;
-  return new NodeError("timeout", "The statement failed, and what it saw could not be confirmed in time");
+function isWrite(waiting: PendingWrite | PendingTransaction): waiting is PendingWrite {
+  return waiting.request !== undefined;
+}
+
+/** What it takes in the queue. */
+function sizeOf(waiting: PendingWrite | PendingTransaction): number {
+  return isWrite(waiting) ? waiting.bytes : 0;
+}
+
+function workerLost(what: string): NodeError {
+  return new NodeError("engine_failed", `${what}: the SQL worker was lost; nothing was logged`);
 }
 
 function toRequestData(

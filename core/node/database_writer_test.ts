@@ -1,90 +1,9 @@
 import { deepStrictEqual, rejects, strictEqual, throws } from "node:assert/strict";
+import { WriterBench as Bench } from "../../tests/support/writer_bench.ts";
 import { NodeError } from "../base/errors.ts";
 import { LIMITS } from "../base/limits.ts";
-import { Database } from "../pages/database.ts";
 import { packAnswers } from "../sql/packed_answers.ts";
-import type { WriteMessage, WriteResults } from "../sql/messages.ts";
-import { DatabaseWriter, type PendingWrite } from "./database_writer.ts";
-
-const FIELDS = { format: "json", count: 1, bytes: new Uint8Array(0) } as const;
-
-/** A leader whose log is an array; commits happen when the test says so. */
-class Bench {
-  nowMs = 0;
-  readonly sent: Omit<WriteMessage, "jobId" | "segments">[] = [];
-  readonly proposed: Uint8Array[] = [];
-  refusal: NodeError | undefined;
-  closedSessions = 0;
-  readonly #commits: (() => void)[] = [];
-  #batchNumber = 0;
-  /** Answers without an entry that asked whether this node still leads. */
-  confirmedCount = 0;
-  readonly writer = new DatabaseWriter(new Database(1, "main", 512, true), {
-    nowMs: () => this.nowMs,
-    endOfTurn: (callback) => callback(),
-    nextBatchNumber: () => ++this.#batchNumber,
-    send: (message) => this.sent.push(message),
-    baseOf: () => ({
-      databaseId: 1,
-      pageSize: 512,
-      file: undefined,
-      filePageCount: 0,
-      pages: new Database(1, "main", 512, true).pages.export(Infinity),
-    }),
-    closeSession: () => this.closedSessions++,
-    propose: (body) => {
-      if (this.refusal !== undefined) throw this.refusal;
-      this.proposed.push(body);
-      return { index: this.proposed.length, term: 1 };
-    },
-    tip: () => ({ index: this.proposed.length, term: 1 }),
-    committed: ({ index }) => new Promise((resolve) => this.#commits.push(() => resolve(index))),
-    confirmed: ({ index }) => {
-      this.confirmedCount++;
-      return new Promise((resolve) => this.#commits.push(() => resolve(index)));
-    },
-    mayPropose: () => true,
-  });
-
-  write(name: string): Promise<{ index: number }> {
-    return new Promise((resolve, reject) => {
-      const request = {
-        database: "main",
-        kind: "execute",
-        statements: [{ sql: name, parameters: [] }],
-        timeoutMs: 1_000,
-        format: "json",
-        rowShape: "arrays",
-      } as const;
-      const write: PendingWrite = { request, bytes: 10, deadlineMs: this.nowMs + 1_000, resolve, reject };
-      this.writer.add(write);
-    });
-  }
-
-  /** The worker answers the newest batch. */
-  answer(results: Partial<WriteResults> = {}): void {
-    const message = this.sent.at(-1)!;
-    const ok = { ok: true, value: FIELDS } as const;
-    this.writer.onResults({
-      kind: "write_results",
-      jobId: 1,
-      databaseId: 1,
-      batchNumber: message.batchNumber,
-      answers: packAnswers(message.requests.map(() => ok)),
-      replayed: [],
-      bodies: [new Uint8Array([message.batchNumber])],
-      ...results,
-    });
-  }
-
-  commit(): void {
-    for (const commit of this.#commits.splice(0)) commit();
-  }
-
-  names(batch: number): string[] {
-    return this.sent[batch]!.requests.map((request) => request.statements[0]!.sql);
-  }
-}
+import type { PendingWrite } from "./writer_host.ts";
 
 Deno.test("DatabaseWriter gathers writes while a batch runs and starts the next one before the last is committed", async () => {
   const bench = new Bench();

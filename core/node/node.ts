@@ -2,10 +2,11 @@ import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { TransportHandler } from "../base/ports.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
-import type { Membership } from "../raft/membership.ts";
+import { hasAddresses, type Membership } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
 import { settleFileNames } from "./checkpoints.ts";
+import { mustBeName } from "./database_name.ts";
 import { Driver } from "./driver.ts";
 import { ForkJudge } from "./fork_judge.ts";
 import { Introductions } from "./introductions.ts";
@@ -37,16 +38,19 @@ import type {
   NodeService,
   QueryAnswer,
   QueryRequest,
+  Transaction,
   WriteAnswer,
   WriteRequest,
 } from "./service.ts";
 import { Storage } from "./storage.ts";
 import { Sweeper } from "./sweeper.ts";
 import { type ImportSteps, Transfer } from "./transfer.ts";
-import { mustBeName, WritePath } from "./write_path.ts";
+import { WritePath } from "./write_path.ts";
 
-/** Longer than a vote takes (two round trips and a sync), so that the first to campaign usually wins. */
-const CAMPAIGN_PAUSE_MS_MAX = 40;
+/** Longer than a vote takes (two round trips and a sync), so that the first to campaign has won when the next one would. */
+const CAMPAIGN_STEP_MS = 40;
+/** Clocks and connections differ by a little anyway. */
+const CAMPAIGN_SPREAD_MS = 10;
 
 /** Pause between two attempts to find a leader whose disk is not full. */
 const FULL_HAND_OVER_MS = 10_000;
@@ -234,6 +238,7 @@ export class Node implements NodeService, TransportHandler {
       segments: () => log.segments(),
       fileOf: (database) => databaseFile(database.fileName),
       onWriteResults: (results) => this.#writes.onWriteResults(results),
+      onTransactionResults: (results) => this.#writes.onTransactionResults(results),
       onPageDamaged: ({ databaseId, damage }) => this.#storage.repair.page(databaseId, damage),
       onWriterLost: (running) => this.#writes.onWriterLost(running),
       onFatal: (message) => this.#fail(new Error(message)),
@@ -272,6 +277,8 @@ export class Node implements NodeService, TransportHandler {
     if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
     this.#driver.run();
     this.#tick();
+    // While the first sync runs, and behind what has arrived.
+    this.#parts.endOfTurn(() => this.#pool.warm());
   }
 
   /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
@@ -314,6 +321,11 @@ export class Node implements NodeService, TransportHandler {
   write(request: WriteRequest): Promise<WriteAnswer> {
     mustBeName(request.database);
     return this.#atLeader("write", request, this.#deadline(request.timeoutMs));
+  }
+
+  beginTransaction(database: string, options: { readonly timeoutMs: Milliseconds }): Promise<Transaction> {
+    this.#sweeper.watch();
+    return this.#writes.beginTransaction(database, this.#deadline(options.timeoutMs));
   }
 
   async listDatabases(): Promise<DatabaseDescription[]> {
@@ -449,19 +461,28 @@ export class Node implements NodeService, TransportHandler {
 
   /**
    * The leader's process is gone: no need to wait for the election timeout. Each follower lets go of the leader at once, so
-   * that it may vote, and campaigns after a short random pause, so that not all do at the same time. Pre-vote keeps a
-   * mistake harmless.
+   * that it may vote, and campaigns when it is its turn: a vote that is split between two costs an election timeout.
+   * Pre-vote keeps a mistake harmless.
    */
   onDisconnected(peer: NodeId): void {
     const { raft, clock, random } = this.#parts;
     if (peer !== this.#driver.leader || this.#stopped) return;
     raft.forgetLeader();
     this.#driver.schedule();
-    clock.after(random.next() * CAMPAIGN_PAUSE_MS_MAX, () => {
+    const pauseMs = this.#turnAfter(peer) * CAMPAIGN_STEP_MS + random.next() * CAMPAIGN_SPREAD_MS;
+    clock.after(pauseMs, () => {
       if (this.#stopped || this.#driver.leader !== 0) return;
       raft.campaign();
       this.#driver.schedule();
     });
+  }
+
+  /** This node's place among those that may follow a leader: another one's in each term. */
+  #turnAfter(leader: NodeId): number {
+    const { raft, nodeId } = this.#parts;
+    const others = raft.membership.voters.filter((id) => id !== leader);
+    const place = others.indexOf(nodeId);
+    return place < 0 ? others.length : (place + this.#driver.term) % others.length;
   }
 
   #onPublished(index: LogIndex): void {
@@ -490,7 +511,7 @@ export class Node implements NodeService, TransportHandler {
     const self = raft.membership.members.find((member) => member.id === nodeId);
     if (this.#announced || this.#driver.leader === 0 || self === undefined) return;
     this.#announced = true;
-    if (self.raftAddress === addresses.raftAddress && self.httpAddress === addresses.httpAddress) return;
+    if (hasAddresses(self, addresses)) return;
     this.#atLeader("set_addresses", { id: nodeId, ...addresses }, this.#deadline(30_000)).catch((error) => {
       this.#announced = false;
       events.event("addresses_not_announced", { reason: String(error) });

@@ -1,5 +1,6 @@
 /** What a node offers to those who speak to clients: `net/http` and the tuple protocol. */
 import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import type { CancelSignal } from "../base/ports.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "../sql/values.ts";
 
 export type ReadLevel = "linearizable" | "index" | "stale" | "as_of";
@@ -22,7 +23,7 @@ export interface QueryRequest {
   readonly timeoutMs: Milliseconds;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }
 
 export interface QueryAnswer {
@@ -66,6 +67,32 @@ export interface WriteAnswer {
   readonly replayed: boolean;
 }
 
+export interface TransactionRunOptions {
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  readonly timeoutMs: Milliseconds;
+  /** Stops the statement with `cancelled`. SQLite then rolls the transaction back if the statement had begun to write. */
+  readonly signal?: CancelSignal;
+}
+
+/** A transaction over several requests. While it is open it has the writer of its database: other writes wait. */
+export interface Transaction {
+  /**
+   * Runs one statement in it; fields as those of an `execute`, with rows also for a plain query. A NodeError leaves the
+   * transaction open as SQLite does, unless `isOpen` is false afterwards.
+   */
+  run(statement: Statement, options: TransactionRunOptions): Promise<EncodedFields>;
+  /** False from `commit`, `rollback`, a time limit, or the loss of the writer or of leadership on. */
+  readonly isOpen: boolean;
+  /**
+   * Resolves when it is committed on a majority. Errors as of a write (`commit_unknown`, `not_leader`, …). With a foreign
+   * key that still fails the transaction stays open, as in SQLite.
+   */
+  commit(timeoutMs: Milliseconds): Promise<{ index: LogIndex }>;
+  /** Does nothing when it is not open any more. */
+  rollback(): Promise<void>;
+}
+
 export interface DatabaseDescription {
   readonly name: string;
   readonly id: DatabaseId;
@@ -84,6 +111,8 @@ export interface MemberStatus {
   readonly id: NodeId;
   readonly raftAddress: string;
   readonly httpAddress: string;
+  /** Where the dqlite protocol is spoken; missing where it is not. */
+  readonly wireAddress?: string;
   readonly role: "leader" | "voter" | "learner";
   /** Last index known to be durable there; undefined when the answering node has not heard it from the leader. */
   readonly matchIndex: LogIndex | undefined;
@@ -109,6 +138,7 @@ export interface ClusterStatus {
 export interface NewMember {
   readonly raftAddress: string;
   readonly httpAddress: string;
+  readonly wireAddress?: string;
 }
 
 /** All counters of the node since its start, and gauges; names are Prometheus names without the prefix `walraft_`. */
@@ -122,6 +152,11 @@ export interface Metric {
 export interface NodeService {
   query(request: QueryRequest): Promise<QueryAnswer>;
   write(request: WriteRequest): Promise<WriteAnswer>;
+  /**
+   * Waits for the writer of the database and keeps it; `timeoutMs` bounds the waiting. On the leader only: elsewhere
+   * `not_leader`, and nothing is forwarded. Whoever begins one ends it: `commit` or `rollback`.
+   */
+  beginTransaction(database: string, options: { readonly timeoutMs: Milliseconds }): Promise<Transaction>;
 
   listDatabases(): Promise<DatabaseDescription[]>;
   describeDatabase(name: string): Promise<DatabaseDescription>;

@@ -1,19 +1,21 @@
 import { NodeError } from "../base/errors.ts";
 import type { DatabaseId, LogIndex, LogPosition, Milliseconds, Term } from "../base/ids.ts";
-import { DATABASE_NAME_PATTERN, LIMITS } from "../base/limits.ts";
+import { LIMITS } from "../base/limits.ts";
 import type { Clock, EndOfTurn } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { Database } from "../pages/database.ts";
 import { decodeEntryBody, encodeActivate, encodeCreate, encodeDrop } from "../pages/entry_body.ts";
 import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
-import type { WriteResults } from "../sql/messages.ts";
+import type { TransactionResults, WriteResults } from "../sql/messages.ts";
 import type { SqlPool } from "../sql/pool.ts";
-import type { SqlParameters } from "../sql/values.ts";
 import { CommitWaiters } from "./commit_waiters.ts";
-import { DatabaseWriter, type PendingWrite, type WriterHost } from "./database_writer.ts";
+import { mustBeName } from "./database_name.ts";
+import { DatabaseWriter } from "./database_writer.ts";
 import type { Driver } from "./driver.ts";
 import type { ReadGate } from "./read_gate.ts";
-import type { WriteAnswer, WriteRequest } from "./service.ts";
+import { requestSize } from "./request_size.ts";
+import type { Transaction, WriteAnswer, WriteRequest } from "./service.ts";
+import type { PendingWrite, WriterHost } from "./writer_host.ts";
 
 export interface WritePathOptions {
   readonly driver: Driver;
@@ -40,6 +42,7 @@ export class WritePath {
   /** Least recently used first. */
   readonly #writers = new Map<DatabaseId, DatabaseWriter>();
   #batchNumber = 0;
+  #isStopped = false;
 
   constructor(options: WritePathOptions) {
     this.#options = options;
@@ -49,6 +52,7 @@ export class WritePath {
       endOfTurn: options.endOfTurn,
       nextBatchNumber: () => ++this.#batchNumber,
       send: (message) => pool.write(message),
+      sendStep: (message) => pool.transaction(message),
       baseOf: (database) => {
         // What was proposed in this turn has to be in the log first, or the session would miss it.
         options.driver.run();
@@ -78,11 +82,25 @@ export class WritePath {
       { result: { fields: WriteAnswer["fields"]; replayed: boolean }; index: LogIndex }
     >(
       (resolve, reject) => {
-        const write: PendingWrite = { request, bytes: sizeOf(request), deadlineMs, resolve, reject };
+        const write: PendingWrite = { request, bytes: requestSize(request), deadlineMs, resolve, reject };
         this.#writerFor(database).add(write);
       },
     );
     return { ...result, index };
+  }
+
+  /**
+   * Resolves when the transaction has its turn. Nobody passes it on: a third node in between could hold the writer of a
+   * database for longer than its owner is there.
+   */
+  async beginTransaction(name: string, deadlineMs: Milliseconds): Promise<Transaction> {
+    if (this.#isStopped) throw stopping();
+    this.#mustLead();
+    mustBeName(name);
+    const database = this.#databaseFor(name) ?? await this.#notFound(name, deadlineMs);
+    return await new Promise((resolve, reject) =>
+      this.#writerFor(database).add({ deadlineMs, resolve, reject })
+    );
   }
 
   async createDatabase(
@@ -192,6 +210,10 @@ export class WritePath {
     this.#writers.get(results.databaseId)?.onResults(results);
   }
 
+  onTransactionResults(results: TransactionResults): void {
+    this.#writers.get(results.databaseId)?.onTransactionResults(results);
+  }
+
   /** @param running whose batch ran when the worker was lost */
   onWriterLost(running: DatabaseId | undefined): void {
     for (const writer of this.#writers.values()) writer.onWorkerLost(writer.database.id === running);
@@ -224,7 +246,8 @@ export class WritePath {
   }
 
   stop(): void {
-    const error = new NodeError("stopping", "Write refused: the node is stopping; nothing was logged");
+    this.#isStopped = true;
+    const error = stopping();
     for (const writer of this.#writers.values()) writer.close(error);
     this.#writers.clear();
     this.#waiters.rejectAll();
@@ -360,37 +383,10 @@ export class WritePath {
   }
 }
 
+function stopping(): NodeError {
+  return new NodeError("stopping", "Write refused: the node is stopping; nothing was logged");
+}
+
 function stoppedLeading(): NodeError {
   return new NodeError("not_leader", "Cannot write: this node stopped leading; nothing of it was committed");
-}
-
-/** @throws NodeError bad_request */
-export function mustBeName(name: string): void {
-  if (DATABASE_NAME_PATTERN.test(name)) return;
-  throw new NodeError(
-    "bad_request",
-    `Cannot use ${
-      JSON.stringify(name)
-    } as the name of a database: letters, digits, "_", "-" and "." are allowed, ` +
-      `at most ${LIMITS.databaseNameLengthMax}, not beginning with "-" or "."`,
-    { field: "name" },
-  );
-}
-
-/** About what the request takes in memory. */
-function sizeOf(request: WriteRequest): number {
-  let bytes = 0;
-  for (const statement of request.statements) {
-    bytes += statement.sql.length + parametersSize(statement.parameters);
-  }
-  return bytes;
-}
-
-function parametersSize(parameters: SqlParameters): number {
-  let bytes = 0;
-  for (const value of Object.values(parameters)) {
-    if (typeof value === "string" || value instanceof Uint8Array) bytes += value.length;
-    bytes += 16;
-  }
-  return bytes;
 }

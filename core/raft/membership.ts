@@ -8,7 +8,12 @@ export interface Member {
   readonly raftAddress: string;
   /** `HOST:PORT` of the HTTP listener, for clients. */
   readonly httpAddress: string;
+  /** `HOST:PORT` where the dqlite protocol is spoken; missing where it is not. */
+  readonly wireAddress?: string;
 }
+
+/** How a member is reached. */
+export type MemberAddresses = Omit<Member, "id">;
 
 /** Who belongs to the cluster and who votes. An entry carries a whole one, never a change. */
 export interface Membership {
@@ -26,22 +31,12 @@ export interface Membership {
 
 export type MembershipChange =
   /** A new member that receives the log. `replaces` leave at once: earlier lives of the same machine, for example. */
-  | {
-    readonly kind: "add_learner";
-    readonly raftAddress: string;
-    readonly httpAddress: string;
-    readonly replaces?: readonly NodeId[];
-  }
+  | MemberAddresses & { readonly kind: "add_learner"; readonly replaces?: readonly NodeId[] }
   | { readonly kind: "promote"; readonly id: NodeId }
   | { readonly kind: "demote"; readonly id: NodeId }
   | { readonly kind: "remove"; readonly id: NodeId }
   /** The member moved. */
-  | {
-    readonly kind: "set_addresses";
-    readonly id: NodeId;
-    readonly raftAddress: string;
-    readonly httpAddress: string;
-  };
+  | MemberAddresses & { readonly kind: "set_addresses"; readonly id: NodeId };
 
 export type ChangeRefusal =
   /** A joint configuration has to be left first. */
@@ -118,7 +113,7 @@ class Draft {
   apply(change: MembershipChange): ChangeRefusal | undefined {
     switch (change.kind) {
       case "add_learner":
-        return this.#add(change.raftAddress, change.httpAddress, change.replaces ?? []);
+        return this.#add(addressesOf(change), change.replaces ?? []);
       case "promote":
         if (this.voters.has(change.id)) return "already_voter";
         if (!this.#learners.delete(change.id)) return "member_not_found";
@@ -134,11 +129,7 @@ class Draft {
       case "set_addresses":
         if (!this.#members.has(change.id)) return "member_not_found";
         if (this.#taken(change.raftAddress, change.id)) return "address_taken";
-        this.#members.set(change.id, {
-          id: change.id,
-          raftAddress: change.raftAddress,
-          httpAddress: change.httpAddress,
-        });
+        this.#members.set(change.id, { id: change.id, ...addressesOf(change) });
         return undefined;
     }
   }
@@ -165,14 +156,14 @@ class Draft {
     };
   }
 
-  #add(raftAddress: string, httpAddress: string, replaces: readonly NodeId[]): ChangeRefusal | undefined {
+  #add(addresses: MemberAddresses, replaces: readonly NodeId[]): ChangeRefusal | undefined {
     for (const id of replaces) {
       const refused = this.#remove(id);
       if (refused !== undefined) return refused;
     }
-    if (this.#taken(raftAddress, 0)) return "address_taken";
+    if (this.#taken(addresses.raftAddress, 0)) return "address_taken";
     const id = this.#nextNodeId++;
-    this.#members.set(id, { id, raftAddress, httpAddress });
+    this.#members.set(id, { id, ...addresses });
     this.#learners.add(id);
     this.added.push(id);
     return undefined;
@@ -204,20 +195,35 @@ export function leaveJoint(membership: Membership): Membership {
   };
 }
 
+/** The addresses alone, out of something that has them: no key without a value, which JSON would lose. */
+export function addressesOf({ raftAddress, httpAddress, wireAddress }: MemberAddresses): MemberAddresses {
+  return { raftAddress, httpAddress, ...(wireAddress === undefined ? {} : { wireAddress }) };
+}
+
+/** Whether the member is reached at these addresses and no others. */
+export function hasAddresses(member: MemberAddresses, addresses: MemberAddresses): boolean {
+  return member.raftAddress === addresses.raftAddress && member.httpAddress === addresses.httpAddress &&
+    member.wireAddress === addresses.wireAddress;
+}
+
 function sorted(ids: Iterable<NodeId>): NodeId[] {
   return [...ids].sort((a, b) => a - b);
 }
 
-const FORMAT = 1;
+/** 1: members have two addresses. 2: they may have a `wireAddress`. */
+const FORMATS: readonly unknown[] = [1, 2];
 
 /**
- * JSON in UTF-8: `{"format":1,"membership":{…},"previous":{…}}`.
+ * JSON in UTF-8: `{"format":1,"membership":{…},"previous":{…}}`. The format is 2 only where a member has what 1 lacks: members
+ * of an older version go on while nobody uses it.
  *
  * @param previous in log entries, the membership before it: a node that drops the entry returns to that one, although
  * its log may hold no earlier membership entry
  */
 export function encodeMembership(membership: Membership, previous?: Membership): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ format: FORMAT, membership, previous }));
+  const members = [...membership.members, ...previous?.members ?? []];
+  const format = members.some(({ wireAddress }) => wireAddress !== undefined) ? 2 : 1;
+  return new TextEncoder().encode(JSON.stringify({ format, membership, previous }));
 }
 
 /** @throws Error when the bytes are not a membership of a format this version knows */
@@ -239,9 +245,11 @@ function parse(bytes: Uint8Array): { membership: unknown; previous: unknown } {
     throw new Error(`Cannot decode membership of ${bytes.length} bytes: not JSON`, { cause });
   }
   const record = asRecord(value, "envelope");
-  if (record["format"] !== FORMAT) {
+  if (!FORMATS.includes(record["format"])) {
     throw new Error(
-      `Cannot decode membership of format ${String(record["format"])}: this version knows ${FORMAT}`,
+      `Cannot decode membership of format ${String(record["format"])}: this version knows ${
+        FORMATS.join(", ")
+      }`,
     );
   }
   return { membership: record["membership"], previous: record["previous"] };
@@ -257,11 +265,14 @@ function checkMembership(value: unknown): Membership {
   if (!Array.isArray(list)) throw new Error("Cannot decode membership: members is not a list");
   const members = list.map((each: unknown): Member => {
     const member = asRecord(each, "member");
-    const { id, raftAddress, httpAddress } = member;
+    const { id, raftAddress, httpAddress, wireAddress } = member;
     if (typeof raftAddress !== "string" || typeof httpAddress !== "string") {
       throw new Error(`Cannot decode membership: member ${String(id)} has no addresses`);
     }
-    return { id: asId(id, "member id"), raftAddress, httpAddress };
+    const addresses = { id: asId(id, "member id"), raftAddress, httpAddress };
+    if (wireAddress === undefined) return addresses;
+    if (typeof wireAddress === "string") return { ...addresses, wireAddress };
+    throw new Error(`Cannot decode membership: the wire address of member ${addresses.id} is not a text`);
   });
   const known = asIds(members.map((member) => member.id), "members");
   const used = sorted(new Set([...voters, ...votersOutgoing, ...learners]));

@@ -6,6 +6,7 @@ import {
   decodePreviousMembership,
   EMPTY_MEMBERSHIP,
   encodeMembership,
+  hasAddresses,
   isJoint,
   isVoter,
   leaveJoint,
@@ -118,11 +119,53 @@ Deno.test("encodeMembership() carries the membership before, for a node that dro
   deepStrictEqual(decodePreviousMembership(encodeMembership(before, EMPTY_MEMBERSHIP)), EMPTY_MEMBERSHIP);
 });
 
+Deno.test("encodeMembership() names format 2 only where a member has a wire address", () => {
+  const format = (...args: Parameters<typeof encodeMembership>) =>
+    (JSON.parse(new TextDecoder().decode(encodeMembership(...args))) as { format: number }).format;
+  const plain = membershipOf([1]);
+  const addresses = { raftAddress: "c:3", httpAddress: "d:4", wireAddress: "e:5" };
+  const spoken = plan(plain, { kind: "set_addresses", id: 1, ...addresses });
+  deepStrictEqual(spoken.members, [{ id: 1, ...addresses }]);
+  deepStrictEqual(decodeMembership(encodeMembership(spoken, plain)), spoken);
+  deepStrictEqual([format(plain, plain), format(spoken, plain), format(plain, spoken)], [1, 2, 2]);
+  const { wireAddress: _, ...silent } = addresses;
+  deepStrictEqual(plan(spoken, { kind: "set_addresses", id: 1, ...silent }).members, [{ id: 1, ...silent }]);
+  deepStrictEqual(
+    plan(plain, { kind: "add_learner", ...addresses }).members[1],
+    { id: 2, ...addresses },
+  );
+});
+
+Deno.test("hasAddresses() looks at every address, the one that may be missing included", () => {
+  const addresses = { raftAddress: "a:1", httpAddress: "b:2", wireAddress: "c:3" };
+  strictEqual(hasAddresses({ ...addresses }, addresses), true);
+  for (const changed of ["raftAddress", "httpAddress", "wireAddress"] as const) {
+    strictEqual(hasAddresses({ ...addresses, [changed]: "z:9" }, addresses), false, changed);
+  }
+  const { wireAddress: _, ...silent } = addresses;
+  strictEqual(hasAddresses(silent, addresses), false);
+  strictEqual(hasAddresses(addresses, silent), false);
+});
+
+Deno.test("memberships of formats 1 and 2 as they lie in logs stay readable", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const rest = '"voters":[1],"votersOutgoing":[],"learners":[],"nextNodeId":2';
+  const first = '{"id":1,"raftAddress":"a:1","httpAddress":"b:2"}';
+  const second = '{"id":1,"raftAddress":"a:1","httpAddress":"b:2","wireAddress":"c:3"}';
+  const old = decodeMembership(bytes(`{"format":1,"membership":{${rest},"members":[${first}]}}`));
+  deepStrictEqual(old.members, [{ id: 1, raftAddress: "a:1", httpAddress: "b:2" }]);
+  const current = decodeMembership(bytes(`{"format":2,"membership":{${rest},"members":[${second}]}}`));
+  deepStrictEqual(current.members, [{ id: 1, raftAddress: "a:1", httpAddress: "b:2", wireAddress: "c:3" }]);
+});
+
 Deno.test("decodeMembership() refuses what it does not understand, or what contradicts itself", () => {
   const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   const sound = membershipOf([1, 2], [3]);
   throws(() => decodeMembership(new Uint8Array([1, 2])), /not JSON/);
-  throws(() => decodeMembership(encode({ format: 2, membership: sound })), /format 2/);
+  throws(
+    () => decodeMembership(encode({ format: 3, membership: sound })),
+    /format 3: this version knows 1, 2/,
+  );
   const spoiled: [object, RegExp][] = [
     [{ voters: [2, 1] }, /not sorted/],
     [{ voters: [0, 1] }, /not a node id/],
@@ -131,6 +174,7 @@ Deno.test("decodeMembership() refuses what it does not understand, or what contr
     [{ nextNodeId: 3 }, /nextNodeId/],
     [{ members: [] }, /ids in use/],
     [{ members: 7 }, /not a list/],
+    [{ members: [{ ...sound.members[0], wireAddress: 1 }] }, /wire address of member 1/],
   ];
   for (const [change, message] of spoiled) {
     throws(() => decodeMembership(encode({ format: 1, membership: { ...sound, ...change } })), message);

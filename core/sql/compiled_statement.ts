@@ -3,6 +3,8 @@ import { encodeColumns, type EncodedColumns } from "./result_encoder.ts";
 import type { StatementFacts } from "./statement_policy.ts";
 import type { ResultFormat, RowShape } from "./values.ts";
 
+const ROW_SHAPES: readonly RowShape[] = ["arrays", "objects", "typed_arrays"];
+
 /** A statement of a user, compiled and judged. */
 export class CompiledStatement {
   readonly engine: EngineStatement;
@@ -18,7 +20,7 @@ export class CompiledStatement {
   constructor(engine: EngineStatement, sql: string, facts: StatementFacts, isKept: boolean) {
     this.engine = engine;
     this.facts = facts;
-    this.isKept = isKept && !facts.isPragma;
+    this.isKept = isKept && !facts.isPragma && facts.savepoint === undefined;
     this.mayFailHalfway = facts.hasInner || /fail/i.test(sql);
     this.returnsRows = engine.columnCount() > 0;
   }
@@ -39,8 +41,12 @@ export class CompiledStatement {
       this.#recompilations = recompilations;
       this.#encoded = [];
     }
-    const slot = (format === "json" ? 0 : 2) + (shape === "arrays" ? 0 : 1);
-    return this.#encoded[slot] ??= encodeColumns(this.#names(), format, shape);
+    const slot = (format === "json" ? 0 : ROW_SHAPES.length) + ROW_SHAPES.indexOf(shape);
+    return this.#encoded[slot] ??= encodeColumns(this.#names(), format, shape, this.#declaredTypes());
+  }
+
+  #declaredTypes(): (string | undefined)[] {
+    return Array.from({ length: this.engine.columnCount() }, (_, column) => this.engine.declaredType(column));
   }
 
   #names(): string[] {

@@ -184,6 +184,7 @@ Deno.test("SqlPool hands the report of a damaged page on", () => {
     },
     segments: () => ({ version: 1, list: [] }),
     fileOf: ({ name }) => `db/${name}.db`,
+    onTransactionResults: () => {},
     onWriteResults: () => {},
     onWriterLost: () => {},
     onFatal: (message) => ok(false, message),
@@ -191,6 +192,7 @@ Deno.test("SqlPool hands the report of a damaged page on", () => {
   });
   const damage = { place: "file", path: "db/main.db", pageNumber: 3, at: 9, expected: 1 } as const;
   const report = { kind: "page_damaged", databaseId: 2, damage } as const;
+  pool.warm();
   for (const answer of workers) answer(report);
   deepStrictEqual(reports, [report, report]);
   pool.stop();

@@ -61,13 +61,11 @@ export interface WriteRequestData {
   readonly runMsMax: Milliseconds;
 }
 
-export interface WriteMessage {
-  readonly kind: "write";
-  readonly jobId: number;
+/** What every message to a writer session carries. */
+export interface WriterUpdate {
   readonly databaseId: DatabaseId;
-  /** Grows with every batch of any session. */
+  /** Grows with every batch, and every step of a transaction, of any session. */
   readonly batchNumber: number;
-  readonly requests: readonly WriteRequestData[];
   /** Opens a new session at the tip; an older one of this database is given up first. */
   readonly base?: DatabaseBase;
   /** The same for a session that is open: it looks there from now on, since what it knew of is in the `.db` file now. */
@@ -75,6 +73,33 @@ export interface WriteMessage {
   /** Places of the pages of earlier batches of this session, and the newest such batch. */
   readonly located: readonly PageDelta[];
   readonly locatedBatch: number;
+}
+
+export interface WriteMessage extends WriterUpdate {
+  readonly kind: "write";
+  readonly jobId: number;
+  readonly requests: readonly WriteRequestData[];
+  readonly segments?: readonly SegmentInfo[];
+}
+
+/** What is done next in a transaction over several requests. */
+export type TransactionStep =
+  | { readonly kind: "begin" }
+  | {
+    readonly kind: "run";
+    readonly statement: Statement;
+    readonly format: ResultFormat;
+    readonly rowShape: RowShape;
+    /** Time it may run, from its start. */
+    readonly runMsMax: Milliseconds;
+  }
+  | { readonly kind: "commit" }
+  | { readonly kind: "rollback" };
+
+export interface TransactionMessage extends WriterUpdate {
+  readonly kind: "transaction";
+  readonly jobId: number;
+  readonly step: TransactionStep;
   readonly segments?: readonly SegmentInfo[];
 }
 
@@ -112,6 +137,7 @@ export interface CheckFileMessage {
 export type MessageToWorker =
   | ReadMessage
   | WriteMessage
+  | TransactionMessage
   | CloseMessage
   | CheckpointMessage
   | CheckFileMessage;
@@ -148,6 +174,21 @@ export interface WriteResults {
   readonly diedAt?: number;
 }
 
+export interface TransactionResults {
+  readonly kind: "transaction_results";
+  readonly jobId: number;
+  readonly databaseId: DatabaseId;
+  readonly batchNumber: number;
+  /** Exactly one; without fields for all steps but `run`. */
+  readonly answers: PackedAnswers;
+  /** The transaction is open after this step. */
+  readonly isOpen: boolean;
+  /** After `commit`: bodies of the entries to propose, in order; empty when nothing was changed. */
+  readonly bodies: readonly Uint8Array[];
+  /** The session is gone (promise 7). */
+  readonly died: boolean;
+}
+
 export interface JobDone {
   readonly kind: "job_done";
   readonly jobId: number;
@@ -174,6 +215,7 @@ export interface WorkerFatal {
 export type MessageFromWorker =
   | ReadResults
   | WriteResults
+  | TransactionResults
   | JobDone
   | PageDamaged
   | WorkerReady

@@ -2,7 +2,7 @@ import { assert, mustHave } from "../base/assert.ts";
 import { fromErrorRecord, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { Clock, EndOfTurn, EventSink } from "../base/ports.ts";
+import type { CancelSignal, Clock, EndOfTurn, EventSink } from "../base/ports.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import type { Database } from "../pages/database.ts";
 import type { View } from "../pages/database.ts";
@@ -16,6 +16,8 @@ import type {
   PageDamaged,
   ReadJob,
   ReadResults,
+  TransactionMessage,
+  TransactionResults,
   WriteMessage,
   WriteResults,
 } from "./messages.ts";
@@ -36,6 +38,7 @@ export interface PoolOptions {
   /** Path of a database's `.db` file. */
   readonly fileOf: (database: Database) => string;
   readonly onWriteResults: (results: WriteResults) => void;
+  readonly onTransactionResults: (results: TransactionResults) => void;
   /** The writer worker died: its sessions and batches are lost, nothing of them was delivered. */
   readonly onWriterLost: (running: DatabaseId | undefined) => void;
   /** A worker read a page that is not what was written; it may say so several times. What read it has failed. */
@@ -50,7 +53,7 @@ export interface PoolQuery {
   readonly rowShape: RowShape;
   /** For waiting and running together, on the node's clock. */
   readonly deadlineMs: Milliseconds;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }
 
 interface WaitingRead {
@@ -88,7 +91,7 @@ export class SqlPool {
   readonly #costs = new QueryCosts();
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
   readonly #longJobs = new LongJobs();
-  /** Batches the writer has, by job. */
+  /** Batches and steps of transactions the writer has, by job. */
   readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
   #failedStarts = 0;
@@ -100,8 +103,8 @@ export class SqlPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#writer = this.#startSlot("writer");
-    this.#startReader();
+    this.#writer = this.#makeSlot("writer");
+    this.#readers.push(this.#makeSlot("reader-1"));
   }
 
   get waitingReadCount(): number {
@@ -138,14 +141,33 @@ export class SqlPool {
     });
   }
 
+  /** Starts the workers that are sure to be needed, before they are. */
+  warm(): void {
+    if (!this.#stopped) { for (const slot of [this.#writer, ...this.#readers]) void slot.worker; }
+  }
+
   /** Hands a batch to the writer; the results come through `onWriteResults`. */
-  write(message: Omit<WriteMessage, "jobId" | "segments">): void {
+  write(message: Unsent<WriteMessage>): void {
+    this.#postToWriter(message, message.requests.reduce((sum, { runMsMax }) => sum + runMsMax, 0));
+  }
+
+  /** The same for a step of a transaction; the result comes through `onTransactionResults`. Returns how to stop a statement. */
+  transaction(message: Unsent<TransactionMessage>): () => void {
+    const { step } = message;
+    const slot = this.#writer;
+    const jobId = this.#postToWriter(message, step.kind === "run" ? step.runMsMax : LIMITS.statementMsMax);
+    return () => {
+      if (this.#batches.has(jobId)) slot.cancelJob(jobId);
+    };
+  }
+
+  #postToWriter(message: Unsent<WriteMessage> | Unsent<TransactionMessage>, runMs: Milliseconds): number {
     const jobId = this.#newJobId();
     this.#post(this.#writer, { ...message, jobId, ...this.#segmentsFor(this.#writer) });
     this.#batches.set(jobId, message.databaseId);
-    const runMs = message.requests.reduce((sum, { runMsMax }) => sum + runMsMax, 0);
     const allowedMs = Math.min(runMs, LIMITS.requestMsMax) + HUNG_GRACE_MS;
     this.#writer.expect(jobId, allowedMs, this.#options.clock.nowMs());
+    return jobId;
   }
 
   /** What a new writer session needs: the database as the log has it at its end. */
@@ -224,7 +246,7 @@ export class SqlPool {
 
   stop(): void {
     this.#stopped = true;
-    for (const slot of [...this.#readers, this.#writer]) slot.worker.terminate();
+    for (const slot of [...this.#readers, this.#writer]) slot.terminate();
     for (const read of [...this.#waiting.takeWhere(() => true), ...this.#running.values()]) {
       read.settle(stopping());
     }
@@ -381,6 +403,12 @@ export class SqlPool {
   }
 
   #startSlot(name: string): WorkerSlot {
+    const slot = this.#makeSlot(name);
+    void slot.worker;
+    return slot;
+  }
+
+  #makeSlot(name: string): WorkerSlot {
     const slot: WorkerSlot = new WorkerSlot(name, (cancel) =>
       this.#options.start({
         name,
@@ -406,6 +434,11 @@ export class SqlPool {
         slot.finishJob(message.jobId);
         this.#batches.delete(message.jobId);
         this.#options.onWriteResults(message);
+        return;
+      case "transaction_results":
+        slot.finishJob(message.jobId);
+        this.#batches.delete(message.jobId);
+        this.#options.onTransactionResults(message);
         return;
       case "job_done": {
         this.#longJobs.done(message);
@@ -441,7 +474,7 @@ export class SqlPool {
   #lose(slot: WorkerSlot, reason: string): void {
     if (this.#stopped || slot.isLost) return;
     slot.isLost = true;
-    slot.worker.terminate();
+    slot.terminate();
     this.replacedWorkerCount++;
     this.#options.events.event("sql_worker_replaced", { worker: slot.name, reason });
     if (!slot.isReady && ++this.#failedStarts >= FAILED_STARTS_MAX) {

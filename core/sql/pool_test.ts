@@ -46,6 +46,7 @@ class Bench {
   readonly workers: ScriptedWorker[] = [];
   readonly store = new PageStore();
   readonly writersLost: (number | undefined)[] = [];
+  readonly stepResults: number[] = [];
   readonly fatal: string[] = [];
   readonly pool: SqlPool;
   #index = 0;
@@ -72,9 +73,11 @@ class Bench {
       segments: () => ({ version: 1, list: [] }),
       fileOf: (database) => `db/${database.name}.db`,
       onWriterLost: (running) => this.writersLost.push(running),
+      onTransactionResults: ({ batchNumber }) => this.stepResults.push(batchNumber),
       onWriteResults: () => {},
       onFatal: (message) => this.fatal.push(message),
     });
+    this.pool.warm();
     if (freeReaders === 1) this.pool.checkFile("tmp/upload.db").catch(() => {});
   }
 
@@ -370,4 +373,42 @@ Deno.test("SqlPool.stop() ends the check of a file, and refuses everything that 
   await rejects(check, { code: "stopping" });
   await rejects(bench.pool.checkFile("tmp/upload.db"), { code: "stopping" });
   await rejects(bench.read("late"), { code: "stopping" });
+});
+
+Deno.test("SqlPool: a step of a transaction can be stopped while it runs, and a lost writer says whose it was", () => {
+  const bench = new Bench();
+  const run = {
+    kind: "run",
+    statement: { sql: "s", parameters: [] },
+    format: "json",
+    rowShape: "arrays",
+  } as const;
+  const update = { databaseId: 1, batchNumber: 7, located: [], locatedBatch: 0 };
+  const stop = bench.pool.transaction({ kind: "transaction", ...update, step: { ...run, runMsMax: 1_000 } });
+  const { writer } = bench;
+  const [message] = writer.messages.filter((one) => one.kind === "transaction");
+  Atomics.store(writer.cancel, 1, message!.jobId);
+  stop();
+  strictEqual(Atomics.load(writer.cancel, 0), message!.jobId);
+  writer.answer({
+    kind: "transaction_results",
+    jobId: message!.jobId,
+    databaseId: 1,
+    batchNumber: 7,
+    answers: packAnswers([]),
+    isOpen: false,
+    bodies: [],
+    died: false,
+  });
+  deepStrictEqual(bench.stepResults, [7]);
+  stop();
+  strictEqual(Atomics.load(writer.cancel, 0), 0, "its number does not stay behind");
+  bench.pool.transaction({ kind: "transaction", ...update, step: { kind: "commit" } });
+  const commit = writer.messages.at(-1) as { jobId: number };
+  Atomics.store(writer.cancel, 1, commit.jobId);
+  bench.pool.sweep();
+  bench.clock.advance(60_000);
+  bench.pool.sweep();
+  strictEqual(writer.isTerminated, true, "it hung");
+  deepStrictEqual(bench.writersLost, [1]);
 });

@@ -49,6 +49,8 @@ export function encodeColumns(
   names: readonly string[],
   format: ResultFormat,
   shape: RowShape,
+  /** Of each column; needed for `typed_arrays`. */
+  declaredTypes: readonly (string | undefined)[] = [],
 ): EncodedColumns {
   const writer = format === "json" ? new JsonAnswerWriter() : new MsgpackAnswerWriter();
   const keys = shape === "objects" ? distinctNames(names) : names;
@@ -56,7 +58,8 @@ export function encodeColumns(
   writer.beginArray(keys.length);
   keys.forEach((name, index) => {
     if (index > 0) writer.separator();
-    writer.string(name);
+    if (shape === "typed_arrays") writeTypedColumn(writer, name, declaredTypes[index]);
+    else writer.string(name);
   });
   writer.endArray();
   return {
@@ -64,6 +67,15 @@ export function encodeColumns(
     bytes: writer.take(),
     keys: shape === "objects" ? keys.map((name) => writer.encodeKey(name)) : [],
   };
+}
+
+function writeTypedColumn(writer: AnswerWriter, name: string, declaredType: string | undefined): void {
+  writer.beginArray(2);
+  writer.string(name);
+  writer.separator();
+  if (declaredType === undefined) writer.null();
+  else writer.string(declaredType);
+  writer.endArray();
 }
 
 /**

@@ -84,9 +84,11 @@ export interface StatementFacts {
   readonly hasInner: boolean;
   /** Some PRAGMAs act while they are compiled, so a compiled one must not be kept. */
   readonly isPragma: boolean;
+  /** What it does to a savepoint: allowed inside a transaction only, so a compiled one must not be kept. */
+  readonly savepoint: "BEGIN" | "RELEASE" | "ROLLBACK" | undefined;
 }
 
-type Mode = "user" | "internal" | "vacuum";
+type Mode = "user" | "transaction" | "internal" | "vacuum";
 
 /**
  * What a statement may do. It asks SQLite's own compiler (the authorizer), so comments, quoting and names of every kind
@@ -101,6 +103,7 @@ export class StatementPolicy {
   #altersTable = false;
   #hasInner = false;
   #isPragma = false;
+  #savepoint: StatementFacts["savepoint"];
 
   readonly authorize: Authorizer = (action, first, second, database, inner): AuthorizerVerdict => {
     this.#hasAccess = true;
@@ -109,13 +112,23 @@ export class StatementPolicy {
     this.#altersTable ||= action === Action.alterTable;
     this.#hasInner ||= inner !== "";
     this.#isPragma ||= action === Action.pragma;
-    const refusal = this.#mode === "vacuum"
-      ? refuseInVacuum(action, first)
-      : refuse(action, first, second, database);
+    if (action === Action.savepoint) this.#savepoint = first as StatementFacts["savepoint"];
+    const refusal = this.#refuse(action, first, second, database);
     if (refusal === undefined) return "allow";
     this.#refusal ??= refusal;
     return "deny";
   };
+
+  #refuse(action: number, first: string, second: string, database: string): string | undefined {
+    if (this.#mode === "vacuum") return refuseInVacuum(action, first);
+    if (this.#mode === "transaction") {
+      if (action === Action.savepoint) return isReservedName(second) ? reserved(second) : undefined;
+      if (action === Action.transaction) {
+        return `the transaction is ended by the calls for it, not by ${first}`;
+      }
+    }
+    return refuse(action, first, second, database);
+  }
 
   /** Forgets what was seen before; call it before each statement is compiled. */
   begin(): void {
@@ -125,6 +138,7 @@ export class StatementPolicy {
     this.#altersTable = false;
     this.#hasInner = false;
     this.#isPragma = false;
+    this.#savepoint = undefined;
   }
 
   facts(): StatementFacts {
@@ -134,6 +148,7 @@ export class StatementPolicy {
       altersTable: this.#altersTable,
       hasInner: this.#hasInner,
       isPragma: this.#isPragma,
+      savepoint: this.#savepoint,
     };
   }
 
@@ -145,6 +160,11 @@ export class StatementPolicy {
   /** Runs walraft's own statements. */
   internally<T>(work: () => T): T {
     return this.#in("internal", work);
+  }
+
+  /** Runs a statement inside a transaction over several requests: savepoints are allowed there. */
+  inTransaction<T>(work: () => T): T {
+    return this.#in("transaction", work);
   }
 
   /** Runs VACUUM, which attaches a temporary database and copies every table into it. */

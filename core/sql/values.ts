@@ -18,7 +18,8 @@ export interface Statement {
 }
 
 export type ResultFormat = "json" | "msgpack";
-export type RowShape = "arrays" | "objects";
+/** `typed_arrays`: arrays, and each of `columns` is a name and the declared type, null where there is none. */
+export type RowShape = "arrays" | "objects" | "typed_arrays";
 
 /**
  * Fields of an answer, encoded by the worker that has the rows, so that the main thread only copies them.

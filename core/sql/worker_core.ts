@@ -19,15 +19,18 @@ import type {
   Outcome,
   ReadJob,
   ReadMessage,
+  TransactionMessage,
   WriteMessage,
   WriteResults,
+  WriterUpdate,
 } from "./messages.ts";
 import { packAnswers } from "./packed_answers.ts";
 import { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields } from "./values.ts";
 import type { EngineModule } from "./engine.ts";
-import { WriterSession } from "./writer_session.ts";
+import { failedStep, runTransactionStep, type StepResults } from "./transaction_step.ts";
+import { type WriteBatch, WriterSession } from "./writer_session.ts";
 
 export interface WorkerCoreOptions {
   readonly module: EngineModule;
@@ -84,6 +87,8 @@ export class WorkerCore {
         return this.#read(message);
       case "write":
         return this.#write(message);
+      case "transaction":
+        return this.#transaction(message);
       case "close":
         return this.#close(message.databaseId);
       case "checkpoint":
@@ -173,9 +178,6 @@ export class WorkerCore {
     Atomics.store(this.#options.cancel, 1, jobId);
     try {
       const writer = await this.#writerFor(message);
-      if (message.rebase !== undefined) writer.source.rebase(message.rebase);
-      for (const delta of message.located) writer.source.add(delta, delta.index);
-      writer.session.pagesLocated(message.locatedBatch);
       const batch = this.#runBatch(writer, message);
       this.#post(
         { kind: "write_results", jobId, databaseId, batchNumber, ...batch },
@@ -196,7 +198,6 @@ export class WorkerCore {
     writer: OpenWriter,
     message: WriteMessage,
   ): Pick<WriteResults, "answers" | "replayed" | "bodies" | "diedAt"> {
-    const { clock } = this.#options;
     const batch = writer.session.runBatch(message.requests, message.batchNumber);
     const answers = packAnswers(
       batch.results.map((result) => result.ok ? { ok: true, value: result.fields } : result),
@@ -206,23 +207,57 @@ export class WorkerCore {
       this.#closeWriter(message.databaseId);
       return { answers, replayed, bodies: [], diedAt: batch.diedAt ?? -1 };
     }
-    const bodies = batch.pages.length === 0 ? [] : encodePages(batch.pages, {
-      wallMs: clock.wallMs(),
-      databaseId: message.databaseId,
-      pageSize: writer.source.pageSize,
-      pageCount: batch.pageCount,
-      entryBytesMax: this.#options.limits?.entryBytesMax ?? LIMITS.entryBytesMax,
-    });
-    return { answers, replayed, bodies };
+    return { answers, replayed, bodies: this.#encode(writer, message.databaseId, batch) };
   }
 
-  async #writerFor(message: WriteMessage): Promise<OpenWriter> {
+  #encode(
+    writer: OpenWriter,
+    databaseId: DatabaseId,
+    { pages, pageCount }: Pick<WriteBatch, "pages" | "pageCount">,
+  ): Uint8Array[] {
+    if (pages.length === 0) return [];
+    return encodePages(pages, {
+      wallMs: this.#options.clock.wallMs(),
+      databaseId,
+      pageSize: writer.source.pageSize,
+      pageCount,
+      entryBytesMax: this.#options.limits?.entryBytesMax ?? LIMITS.entryBytesMax,
+    });
+  }
+
+  async #transaction(message: TransactionMessage): Promise<void> {
+    const { jobId, databaseId, batchNumber } = message;
+    Atomics.store(this.#options.cancel, 1, jobId);
+    let results: StepResults;
+    try {
+      const writer = await this.#writerFor(message);
+      results = runTransactionStep(
+        writer.session,
+        message,
+        (batch) => this.#encode(writer, databaseId, batch),
+      );
+    } catch (error) {
+      results = failedStep(error);
+    }
+    Atomics.store(this.#options.cancel, 1, 0);
+    if (results.died) this.#closeWriter(databaseId);
+    this.#post(
+      { kind: "transaction_results", jobId, databaseId, batchNumber, ...results },
+      [results.answers.bytes, ...results.bodies].map(bufferOf),
+    );
+  }
+
+  /** The session the message is for, knowing what the message says. */
+  async #writerFor(message: WriterUpdate): Promise<OpenWriter> {
     if (message.base !== undefined) {
       this.#closeWriter(message.databaseId);
       this.#writers.set(message.databaseId, await this.#openWriter(message.base));
     }
     const writer = this.#writers.get(message.databaseId);
     if (writer === undefined) throw new Error(`No writer session of database ${message.databaseId} is open`);
+    if (message.rebase !== undefined) writer.source.rebase(message.rebase);
+    for (const delta of message.located) writer.source.add(delta, delta.index);
+    writer.session.pagesLocated(message.locatedBatch);
     return writer;
   }
 

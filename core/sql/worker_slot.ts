@@ -22,7 +22,8 @@ export class WorkerSlot {
   readonly name: string;
   /** Slot 0: the job that must stop. Slot 1: the job that runs. */
   readonly cancel = new Int32Array(new SharedArrayBuffer(4 * CANCEL_SLOTS));
-  readonly worker: SqlWorker;
+  readonly #start: (cancel: Int32Array) => SqlWorker;
+  #worker: SqlWorker | undefined;
   /** Databases open there, least recently used first, with the sequence number of the next delta each needs. */
   readonly cursors = new Map<DatabaseId, number>();
   readonly longJobs = new Set<number>();
@@ -42,7 +43,16 @@ export class WorkerSlot {
 
   constructor(name: string, start: (cancel: Int32Array) => SqlWorker) {
     this.name = name;
-    this.worker = start(this.cancel);
+    this.#start = start;
+  }
+
+  /** Starts the thread, if it is not running: that keeps the main thread for tens of milliseconds. */
+  get worker(): SqlWorker {
+    return this.#worker ??= this.#start(this.cancel);
+  }
+
+  terminate(): void {
+    this.#worker?.terminate();
   }
 
   get isBusy(): boolean {

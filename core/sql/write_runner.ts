@@ -15,7 +15,7 @@ import { inBatch, refused } from "./sql_errors.ts";
 import { finishing, isOrdinary, type SqlSession } from "./sql_session.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
 import type { WalMemory } from "./wal_memory.ts";
-import type { WriteJob } from "./writer_session.ts";
+import type { TransactionJob, WriteJob } from "./writer_session.ts";
 
 interface Answer {
   readonly fields: EncodedFields;
@@ -35,7 +35,10 @@ const FIELDS_WITHOUT_ROWS = 2;
 const FIELDS_WITH_ROWS = 5;
 const MSGPACK_FIXED_MAP = 0x80;
 
-/** Runs one request as one transaction of its own: all of it, or nothing. */
+/** Around a statement of a transaction that could fail after it has changed something. */
+const STATEMENT_SAVEPOINT = "walraft_statement";
+
+/** Runs one request as one transaction of its own: all of it, or nothing. Or a transaction, request by request. */
 export class WriteRunner {
   readonly #session: SqlSession;
   readonly #wal: WalMemory;
@@ -63,9 +66,7 @@ export class WriteRunner {
 
   /** @throws NodeError, SqliteError; nothing was changed then */
   run(job: WriteJob): Answer {
-    // What a kept statement touches, triggers above all, may be different now.
-    if (this.#changedSchema) this.#session.forgetStatements();
-    this.#changedSchema = false;
+    this.#forgetOutdated();
     this.#isReadOnly = true;
     this.#session.connection.clearLastInsertRowid();
     const deadlineMs = this.#clock.nowMs() + job.runMsMax;
@@ -75,7 +76,83 @@ export class WriteRunner {
     });
   }
 
-  #target(job: WriteJob): AnswerTarget {
+  /** Opens a transaction over several requests; `run` must not be called before it has ended. */
+  begin(): void {
+    this.#forgetOutdated();
+    this.#session.connection.clearLastInsertRowid();
+    this.#session.internal("BEGIN IMMEDIATE");
+  }
+
+  /**
+   * One statement inside it. When it fails the transaction stays open or not, as SQLite decides.
+   *
+   * @throws NodeError, SqliteError
+   */
+  runInside(job: TransactionJob): EncodedFields {
+    this.#forgetOutdated();
+    const { policy } = this.#session;
+    const { sql, parameters } = job.statement;
+    const target = this.#target(job);
+    const run = () => this.#session.use(sql, (compiled) => this.#inside(compiled, parameters, target));
+    try {
+      return this.#session.withDeadline(this.#clock.nowMs() + job.runMsMax, () => policy.inTransaction(run));
+    } catch (error) {
+      const { connection } = this.#session;
+      // SQLite may have rolled back by itself, and with it changes of the schema.
+      if (isOrdinary(error) && connection.failure === undefined) {
+        this.#changedSchema ||= connection.isAutocommit();
+      }
+      throw error;
+    }
+  }
+
+  #inside(compiled: CompiledStatement, parameters: SqlParameters, target: AnswerTarget): EncodedFields {
+    this.#note(compiled);
+    // It may take changes of the schema back.
+    this.#changedSchema ||= compiled.facts.savepoint === "ROLLBACK";
+    if (compiled.isVacuum) throw refused("VACUUM is a transaction of its own; send it outside of one");
+    const run = () => this.#statement(compiled, parameters, target);
+    const mayFailLate = !compiled.isReadOnly && (compiled.returnsRows || compiled.facts.altersTable);
+    return mayFailLate ? this.#inSavepoint(compiled, run) : run();
+  }
+
+  /** The answer may be too large, or the new name a reserved one, after the statement has done its work. */
+  #inSavepoint<T>(compiled: CompiledStatement, work: () => T): T {
+    const { connection } = this.#session;
+    this.#session.internal(`SAVEPOINT ${STATEMENT_SAVEPOINT}`);
+    try {
+      const result = work();
+      if (compiled.facts.altersTable) this.#refuseIntruder();
+      this.#session.internal(`RELEASE ${STATEMENT_SAVEPOINT}`);
+      return result;
+    } catch (error) {
+      if (!isOrdinary(error) || connection.failure !== undefined || connection.isAutocommit()) throw error;
+      // A savepoint cannot be released while a statement that writes still runs.
+      compiled.engine.reset();
+      this.#session.internal(`ROLLBACK TO ${STATEMENT_SAVEPOINT}`);
+      this.#session.internal(`RELEASE ${STATEMENT_SAVEPOINT}`);
+      throw error;
+    }
+  }
+
+  /** Foreign keys that were deferred are checked here; when one fails the transaction stays open. */
+  commit(): void {
+    this.#session.internal("COMMIT");
+  }
+
+  rollBack(): void {
+    // Kept statements may know a schema that is taken back.
+    this.#changedSchema = true;
+    if (!this.#session.connection.isAutocommit()) this.#session.internal("ROLLBACK");
+  }
+
+  /** What a kept statement touches, triggers above all, may be different now. */
+  #forgetOutdated(): void {
+    if (this.#changedSchema) this.#session.forgetStatements();
+    this.#changedSchema = false;
+  }
+
+  #target(job: Pick<WriteJob, "format" | "rowShape">): AnswerTarget {
     const limits = {
       rowsMax: this.#limits.resultRowsMax,
       bytesMax: this.#limits.resultBytesMax,

@@ -36,6 +36,14 @@ export interface WriteJob {
   readonly runMsMax: Milliseconds;
 }
 
+/** One statement of a transaction over several requests. */
+export interface TransactionJob {
+  readonly statement: Statement;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  readonly runMsMax: Milliseconds;
+}
+
 export type WriteResult =
   | {
     readonly ok: true;
@@ -118,6 +126,7 @@ export class WriterSession {
   runBatch(jobs: readonly WriteJob[], batchNumber: BatchNumber): WriteBatch {
     const results: WriteResult[] = [];
     let answerBytes = 0;
+    assert(!this.hasTransaction, "A batch came while a transaction is open");
     this.#checkpointWhenLarge();
     for (const job of jobs) {
       const result = this.#session.isDead ? undefined : this.#runJob(job, answerBytes);
@@ -126,6 +135,46 @@ export class WriterSession {
       results.push(result);
     }
     return { results, pages: this.#files.takePages(batchNumber), pageCount: this.#files.wal.pageCount };
+  }
+
+  /** A transaction over several requests is open. No batch may run meanwhile. */
+  get hasTransaction(): boolean {
+    return !this.isDead && !this.#session.connection.isAutocommit();
+  }
+
+  /** @throws NodeError */
+  beginTransaction(): void {
+    this.#checkpointWhenLarge();
+    this.#session.guard(() => this.#runner.begin());
+  }
+
+  /** @throws NodeError; whether the transaction is open afterwards says `hasTransaction` */
+  runInTransaction(job: TransactionJob): EncodedFields {
+    const { wal } = this.#files;
+    wal.transactionWasTooLarge = false;
+    return this.#session.guard(() => {
+      assert(this.hasTransaction, "No transaction is open");
+      const { commits } = wal;
+      const fields = this.#runner.runInside(job);
+      assert(wal.commits === commits && this.hasTransaction, "A statement ended the transaction it ran in");
+      return fields;
+    });
+  }
+
+  /**
+   * Returns what the transaction changed; the same holds for the pages as for those of a batch.
+   *
+   * @throws NodeError; whether the transaction is open afterwards says `hasTransaction`
+   */
+  commitTransaction(batchNumber: BatchNumber): Pick<WriteBatch, "pages" | "pageCount"> {
+    this.#files.wal.transactionWasTooLarge = false;
+    this.#session.guard(() => this.#runner.commit());
+    return { pages: this.#files.takePages(batchNumber), pageCount: this.#files.wal.pageCount };
+  }
+
+  /** @throws NodeError; the session is dead then */
+  rollBackTransaction(): void {
+    this.#session.guard(() => this.#runner.rollBack());
   }
 
   #runJob(job: WriteJob, answerBytes: number): WriteResult {

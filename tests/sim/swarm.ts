@@ -46,6 +46,7 @@ export const OPERATIONS = [
   "page",
   "drop_and_create",
   "restore",
+  "transaction",
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
@@ -94,12 +95,13 @@ export function drawPlan(random: SeededRandom): Plan {
   }
   // Together they take more disks than a majority can spare.
   if (spoilsDisks(faults)) faults.wipe = 0;
-  const operations = drawWeights(random, OPERATIONS);
+  const earlier = OPERATIONS.filter((name) => name !== "transaction");
+  const operations: Record<Operation, number> = { ...drawWeights(random, earlier), transaction: 0 };
   operations.put += 4;
   operations.get += 3;
   operations.append += 4;
   operations.list += 2;
-  return {
+  const plan: Plan = {
     machines,
     steps: random.integer(400, 1_200),
     faultChance: random.pick([0, 0.01, 0.02, 0.05]),
@@ -120,6 +122,8 @@ export function drawPlan(random: SeededRandom): Plan {
     entryBytesMax: random.pick([1, 1, 16 * KIB, 512 * KIB]),
     crashAfterVoteChance: random.pick([0, 0, 0, 0.5]),
   };
+  Object.assign(operations, drawWeights(random, ["transaction"]));
+  return plan;
 }
 
 /** Whether a disk may lose what it had called durable. */

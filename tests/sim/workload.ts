@@ -9,6 +9,7 @@ import { joined, readList } from "./database_bytes.ts";
 import type { History, Read, Write } from "./history.ts";
 import type { Machine, SimCluster } from "./sim_cluster.ts";
 import { draw, type Operation, type Plan } from "./swarm.ts";
+import { runTransaction, type TransactionSite } from "./transaction_client.ts";
 
 export const DATABASES = ["a", "b"] as const;
 const TABLES = [
@@ -151,6 +152,8 @@ export class Workload {
         return await this.#dropAndCreate(machine);
       case "restore":
         return await this.#restore(machine, database);
+      case "transaction":
+        return await runTransaction(this.#site, this.#cluster.leaders[0] ?? machine, database);
     }
   }
 
@@ -388,6 +391,15 @@ export class Workload {
 
   #pause(ms: Milliseconds): Promise<void> {
     return new Promise((resolve) => void this.#cluster.clock.after(ms, resolve));
+  }
+
+  get #site(): TransactionSite {
+    return {
+      clients: this.clients,
+      history: this.#history,
+      random: this.#random,
+      pause: (ms) => this.#pause(ms),
+    };
   }
 
   #timeoutMs(): Milliseconds {

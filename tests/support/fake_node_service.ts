@@ -9,6 +9,7 @@ import type {
   NodeService,
   QueryAnswer,
   QueryRequest,
+  Transaction,
   WriteAnswer,
   WriteRequest,
 } from "../../core/node/service.ts";
@@ -52,6 +53,11 @@ export class FakeNodeService implements NodeService {
       const text = request.kind === "execute" ? this.writeFields : this.batchFields;
       return { fields: encodeFields(text, request.format), index: 13, replayed: this.replayed };
     });
+  }
+
+  /** HTTP offers no transactions over several requests. */
+  beginTransaction(): Promise<Transaction> {
+    return Promise.reject(new NodeError("internal", "No test of the HTTP layer begins a transaction"));
   }
 
   listDatabases(): Promise<DatabaseDescription[]> {

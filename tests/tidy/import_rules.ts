@@ -78,7 +78,17 @@ const AREAS: readonly Area[] = [
     may: [code("net/wire/"), BASE, CODEC, types("core/raft/")],
     packages: ["node:crypto", "@msgpack/msgpack", ...PURE_BUILTINS],
   },
-  { path: "net/dqlite/", may: [code("net/dqlite/"), code("net/wire/"), BASE], packages: [] },
+  {
+    path: "net/dqlite/",
+    may: [
+      code("net/dqlite/"),
+      code("net/wire/"),
+      BASE,
+      types("core/node/service.ts"),
+      types("core/sql/values.ts"),
+    ],
+    packages: [],
+  },
   {
     path: "net/peer/",
     may: [code("net/peer/"), code("net/wire/"), BASE, types("core/raft/")],
@@ -105,6 +115,12 @@ const AREAS: readonly Area[] = [
     may: [code("net/client/"), types("net/api/"), types("core/base/errors.ts")],
     packages: ["@msgpack/msgpack"],
   },
+  // An entry of its own: programs that use HTTP alone load nothing of it.
+  ...["wire.ts", "wire_connection.ts", "wire_failure.ts"].map((file): Area => ({
+    path: `net/client/${file}`,
+    may: [code("net/client/"), code("net/dqlite/"), code("net/wire/")],
+    packages: [],
+  })),
   {
     path: "net/cli/",
     may: [code("net/cli/"), code("net/client/"), BASE, code("net/http/auth.ts")],

@@ -15,14 +15,13 @@ import { SystemClock } from "../core/host/system_clock.ts";
 import { SystemRandom } from "../core/host/system_random.ts";
 import type { Node } from "../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../core/node/open_node.ts";
-import { verifyData } from "../core/node/verify_data.ts";
 import type { CommandContext } from "./cli/command_context.ts";
 import { type CommandActions, runCommandLine } from "./cli/command_line.ts";
-import { runDemo } from "./cli/demo/demo.ts";
 import { denoContext } from "./cli/deno_context.ts";
 import { formatHostPort, type ServeOptions } from "./cli/serve_options.ts";
-import { printFindings, type VerifyOptions } from "./cli/verify.ts";
+import type { VerifyOptions } from "./cli/verify.ts";
 import { createApp } from "./http/app.ts";
+import { DqliteServer } from "./dqlite/server.ts";
 import { errorResponse } from "./http/error_response.ts";
 import type { HttpHandler, HttpResponse } from "./http/http_message.ts";
 import { HttpMetrics } from "./http/metrics.ts";
@@ -54,6 +53,7 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
   const addresses: NewMember = {
     httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
     raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
+    ...wireAddressOf(options),
   };
   // A node that waits for its cluster can be stopped as well.
   const node = await Promise.race([
@@ -65,15 +65,17 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
     return 0;
   }
   app = application(node, options, { clock, metrics, events });
+  const wireServer = serveWire(node, options, clock, events);
   events.event("started", {
     version: denoJson.version,
     url: `http://${addresses.httpAddress}`,
     raft: addresses.raftAddress,
+    ...(addresses.wireAddress === undefined ? {} : { wire: addresses.wireAddress }),
     data: options.dataDirectory,
   });
 
   events.event("stopping", { reason: await ending });
-  await shutDown(server, node).catch(fatal(events));
+  await shutDown([server, wireServer], node).catch(fatal(events));
   lock.release();
   events.event("stopped", {});
   return 0;
@@ -88,6 +90,10 @@ async function verify(options: VerifyOptions, context: CommandContext): Promise<
   }
   const lock = DataDirLock.take(dataDirectory);
   try {
+    const [{ verifyData }, { printFindings }] = await Promise.all([
+      import("../core/node/verify_data.ts"),
+      import("./cli/verify.ts"),
+    ]);
     return printFindings(await verifyData(new DenoDisk(dataDirectory)), options, context);
   } finally {
     lock.release();
@@ -129,9 +135,12 @@ function nodeOptions(
     },
     callOnce: (address, method, body, timeoutMs) =>
       callOnce(address, method, body, { secret, timeoutMs, clock, random }),
-    startWorker: sqlWorkerThreads(entry, options.dataDirectory, {
-      cacheKib: Math.floor(options.cacheBytes / 1024),
-    }),
+    startWorker: sqlWorkerThreads(
+      entry,
+      options.dataDirectory,
+      { cacheKib: Math.floor(options.cacheBytes / 1024) },
+      options.engine ?? (options.wire === undefined ? "wa-sqlite" : "sqlite-wasm"),
+    ),
     readerCount: options.readers ?? READERS_DEFAULT,
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,
@@ -142,6 +151,22 @@ function nodeOptions(
     createDatabases: options.createDatabases,
     onFatal: fatal(events),
   };
+}
+
+/** Undefined where the dqlite protocol is not spoken. */
+function serveWire(
+  node: NodeService,
+  { wire, createDatabases }: ServeOptions,
+  clock: SystemClock,
+  events: ConsoleEvents,
+): DqliteServer | undefined {
+  if (wire === undefined) return undefined;
+  return new DqliteServer({ hostname: wire.host, port: wire.port, node, createDatabases, clock, events });
+}
+
+/** Clients are told the leader's address byte for byte, and compare it with the one they know. */
+function wireAddressOf({ wire, advertiseWire }: ServeOptions): Pick<NewMember, "wireAddress"> {
+  return wire === undefined ? {} : { wireAddress: advertiseWire ?? formatHostPort(wire) };
 }
 
 function application(
@@ -160,8 +185,11 @@ function starting(): HttpResponse {
   return errorResponse(new NodeError("no_leader", "The node is starting; try again"), "json");
 }
 
-async function shutDown(server: HttpServer, node: Node): Promise<void> {
-  await server.stop(DRAIN_MS);
+async function shutDown(
+  servers: readonly (HttpServer | DqliteServer | undefined)[],
+  node: Node,
+): Promise<void> {
+  await Promise.all(servers.map((server) => server?.stop(DRAIN_MS)));
   await node.stop();
 }
 
@@ -186,7 +214,7 @@ export async function runProgram(entry: string): Promise<number> {
   const context = denoContext(entry, denoJson.version);
   const commands: CommandActions = {
     serve: (options, running) => serve(entry, options, running),
-    demo: runDemo,
+    demo: async (options, running) => await (await import("./cli/demo/demo.ts")).runDemo(options, running),
     verify,
   };
   return await runCommandLine(Deno.args, commands, context);

@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly nodes: number;
   readonly httpPort: number;
   readonly raftPort: number;
+  /** Undefined: the dqlite protocol is not spoken. */
+  readonly wirePort: number | undefined;
   readonly restart: boolean;
   readonly tuning: NodeTuning;
 }
@@ -246,20 +248,34 @@ function readClusterOptions(reader: OptionReader): ClusterOptions {
   const nodes = reader.integer("nodes");
   const httpPort = readPort(reader, "http-port", nodes);
   const raftPort = readPort(reader, "raft-port", nodes);
-  if (Math.abs(httpPort - raftPort) < nodes) {
-    throw new UsageError(
-      `Cannot use --http-port ${httpPort} with --raft-port ${raftPort}: the ports of ${nodes} nodes overlap`,
-    );
-  }
+  const wirePort = reader.maybeInteger("wire-port") === undefined
+    ? undefined
+    : readPort(reader, "wire-port", nodes);
+  const ranges: [string, number][] = [["--http-port", httpPort], ["--raft-port", raftPort]];
+  if (wirePort !== undefined) ranges.push(["--wire-port", wirePort]);
+  mustBeApart(ranges, nodes);
   const dataDirectory = reader.text("data");
   return {
     dataDirectory,
     nodes,
     httpPort,
     raftPort,
+    wirePort,
     restart: reader.boolean("restart"),
     tuning: readNodeTuning(reader),
   };
+}
+
+function mustBeApart(ranges: readonly (readonly [string, number])[], nodes: number): void {
+  ranges.forEach(([name, port], index) => {
+    const [otherName, otherPort] = ranges.slice(0, index).find(([, other]) =>
+      Math.abs(other - port) < nodes
+    ) ?? [];
+    if (otherName === undefined) return;
+    throw new UsageError(
+      `Cannot use ${otherName} ${otherPort} with ${name} ${port}: the ports of ${nodes} nodes overlap`,
+    );
+  });
 }
 
 function readPort(reader: OptionReader, name: string, nodes: number): number {

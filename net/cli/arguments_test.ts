@@ -38,6 +38,8 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     raft: { host: "127.0.0.1", port: 7001 },
     advertiseHttp: undefined,
     advertiseRaft: undefined,
+    wire: undefined,
+    advertiseWire: undefined,
     start: { kind: "automatic" },
     exitWithParent: false,
     token: undefined,
@@ -51,6 +53,7 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     checkpointBytes: undefined,
     checkpointAgeMs: 300_000,
     cacheBytes: 8_388_608,
+    engine: undefined,
     logLevel: "info",
     logFormat: "text",
   });
@@ -79,6 +82,31 @@ Deno.test("parseCommandLine() understands every flag of serve", () => {
   );
   assert.deepEqual(options("serve", "serve --data d --bootstrap").start, { kind: "bootstrap" });
   refuses(/--bootstrap with --join/, "serve --data d --bootstrap --join a:1");
+});
+
+Deno.test("parseCommandLine() lets the dqlite protocol beyond this machine only on demand", () => {
+  const plain = options("serve", "serve --data d --wire 127.0.0.1:9001 --engine wa-sqlite");
+  assert.deepEqual([plain.wire, plain.advertiseWire, plain.engine], [
+    { host: "127.0.0.1", port: 9001 },
+    undefined,
+    "wa-sqlite",
+  ]);
+  refuses(
+    /--wire-insecure: the dqlite protocol has neither tokens/,
+    "serve --data d --wire 10.0.0.1:9001 --token t",
+  );
+  refuses(/without --advertise-wire/, "serve --data d --wire 0.0.0.0:9001 --wire-insecure");
+  const open = options(
+    "serve",
+    "serve --data d --wire 0.0.0.0:9001 --wire-insecure --advertise-wire db.example:9001",
+  );
+  assert.deepEqual([open.wire?.host, open.advertiseWire], ["0.0.0.0", "db.example:9001"]);
+  assert.equal(options("cluster", "cluster --data d").wirePort, undefined);
+  assert.equal(options("cluster", "cluster --data d --wire-port 9001").wirePort, 9001);
+  refuses(
+    /--raft-port 7001 with --wire-port 7003: the ports of 3 nodes overlap/,
+    "cluster --data d --wire-port 7003",
+  );
 });
 
 Deno.test("parseCommandLine() prefers flag, then environment, then file, then default", () => {

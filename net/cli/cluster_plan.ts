@@ -35,6 +35,7 @@ export function planNodes(options: ClusterOptions): PlannedNode[] {
       httpAddress,
       "--raft",
       raftAddress,
+      ...(options.wirePort === undefined ? [] : ["--wire", `127.0.0.1:${options.wirePort + i}`]),
       "--exit-with-parent",
       "true",
       ...tuning,
@@ -55,6 +56,7 @@ function tuningArgs(tuning: NodeTuning): string[] {
     ["checkpoint-bytes", tuning.checkpointBytes],
     ["checkpoint-age", formatDuration(tuning.checkpointAgeMs)],
     ["cache-bytes", formatSize(tuning.cacheBytes)],
+    ["engine", tuning.engine],
     ["log-level", tuning.logLevel],
     ["log-format", tuning.logFormat],
   ];

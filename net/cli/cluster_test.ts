@@ -18,6 +18,7 @@ const TUNING: NodeTuning = {
   checkpointBytes: undefined,
   checkpointAgeMs: 300_000,
   cacheBytes: 8 * 1024 * 1024,
+  engine: undefined,
   logLevel: "info",
   logFormat: "text",
 };
@@ -28,6 +29,7 @@ function options(fields: Partial<ClusterOptions> = {}): ClusterOptions {
     nodes: 3,
     httpPort: 4_001,
     raftPort: 7_001,
+    wirePort: undefined,
     restart: false,
     tuning: TUNING,
     ...fields,
@@ -58,7 +60,15 @@ Deno.test("planNodes() counts ports from the first and passes on every setting b
   );
   assert.match(args, /--create-databases false .*--readers 2/);
   assert.match(args, /--retain 90m --log-bytes 1GiB --checkpoint-age 5m/);
-  assert.doesNotMatch(args, /hidden|checkpoint-bytes/);
+  assert.doesNotMatch(args, /hidden|checkpoint-bytes|wire|engine/);
+});
+
+Deno.test("planNodes() lets each node speak the dqlite protocol on a port of its own", () => {
+  const nodes = planNodes(options({ wirePort: 9_001, tuning: { ...TUNING, engine: "wa-sqlite" } }));
+  assert.deepEqual(
+    nodes.map(({ serveArgs }) => /--wire (\S+) .*--engine (\S+)/.exec(serveArgs.join(" "))?.slice(1)),
+    ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"].map((address) => [address, "wa-sqlite"]),
+  );
 });
 
 Deno.test("nodeEnvironment() hands over secrets and keeps settings of this command away from nodes", () => {

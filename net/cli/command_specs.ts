@@ -128,6 +128,14 @@ const NODE_TUNING: readonly OptionSpec[] = [
   ...STORAGE,
   {
     kind: "text",
+    name: "engine",
+    value: "NAME",
+    choices: ["wa-sqlite", "sqlite-wasm"],
+    defaultText: "sqlite-wasm where the dqlite protocol is spoken, else wa-sqlite",
+    help: "build of SQLite; the nodes of a cluster may differ",
+  },
+  {
+    kind: "text",
     name: "log-level",
     value: "LEVEL",
     default: "info",
@@ -199,6 +207,27 @@ const SERVE: CommandSpec = {
       help: "where other nodes reach --raft from elsewhere",
     },
     {
+      kind: "text",
+      name: "wire",
+      value: "HOST:PORT",
+      defaultText: "nowhere",
+      help: "where clients of dqlite connect",
+    },
+    {
+      kind: "text",
+      name: "advertise-wire",
+      value: "HOST:PORT",
+      defaultText: "same as --wire",
+      help: "where clients of dqlite reach --wire from elsewhere, as they write it",
+    },
+    {
+      kind: "boolean",
+      name: "wire-insecure",
+      value: "true|false",
+      default: false,
+      help: "let --wire listen beyond this machine, though its protocol knows no token",
+    },
+    {
       kind: "boolean",
       name: "bootstrap",
       value: "true|false",
@@ -224,7 +253,8 @@ const SERVE: CommandSpec = {
   notes:
     `A node whose folder has data goes on with it and needs neither --bootstrap nor --join. With neither of them an
 empty folder becomes a cluster of one node. Listening on an address other than 127.0.0.1, localhost or ::1 needs a
-token for --http and a cluster secret for --raft. Ctrl-C and SIGTERM stop the node cleanly (exit code 0).`,
+token for --http, a cluster secret for --raft, and --wire-insecure for --wire, which knows no token. Ctrl-C and SIGTERM
+stop the node cleanly (exit code 0).`,
 };
 
 const CLUSTER: CommandSpec = {
@@ -257,6 +287,15 @@ const CLUSTER: CommandSpec = {
       help: "port of the first node for other nodes",
     },
     {
+      kind: "integer",
+      name: "wire-port",
+      value: "PORT",
+      min: 1,
+      max: 65_535,
+      defaultText: "none",
+      help: "port of the first node for clients of dqlite",
+    },
+    {
       kind: "boolean",
       name: "restart",
       value: "true|false",
@@ -267,7 +306,7 @@ const CLUSTER: CommandSpec = {
     CONFIG,
   ],
   notes:
-    `Node i listens on HTTP port PORT + i, counted from 0: with --nodes 3 the URLs are http://127.0.0.1:4001, :4002 and
+    `Node i listens on PORT + i, counted from 0, of each kind: with --nodes 3 the URLs are http://127.0.0.1:4001, :4002 and
 :4003 (folders node-1, node-2, node-3). Started again on the same folder it continues with the data there. When a
 leader serves and all nodes are ready, one line "ready URL URL URL" is printed. The process id of each node is printed,
 so that one can be killed to see what happens; it is reported, and started again only with --restart. Ctrl-C and

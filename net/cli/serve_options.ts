@@ -31,6 +31,8 @@ export interface NodeTuning extends StorageOptions {
   readonly heartbeatMs: number;
   /** Undefined: the node decides. */
   readonly readers: number | undefined;
+  /** The build of SQLite; undefined: `sqlite-wasm` where the dqlite protocol is spoken, else `wa-sqlite`. */
+  readonly engine: "wa-sqlite" | "sqlite-wasm" | undefined;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
 }
@@ -42,6 +44,9 @@ export interface ServeOptions extends NodeTuning {
   /** HOST:PORT others use; undefined: the address the node listens on. */
   readonly advertiseHttp: string | undefined;
   readonly advertiseRaft: string | undefined;
+  /** Where the dqlite protocol is spoken; undefined: nowhere. */
+  readonly wire: HostPort | undefined;
+  readonly advertiseWire: string | undefined;
   /**
    * What an empty data folder becomes: `bootstrap` and `automatic` found a cluster of one node, `join` asks the nodes
    * at these raft addresses. A folder with data goes on with it; `bootstrap` there is for the node to judge.
@@ -90,6 +95,7 @@ export function readNodeTuning(reader: OptionReader): NodeTuning {
     heartbeatMs,
     readers: reader.maybeInteger("readers"),
     ...readStorageOptions(reader),
+    engine: reader.maybeText("engine") as NodeTuning["engine"],
     logLevel: reader.text("log-level") as NodeTuning["logLevel"],
     logFormat: reader.text("log-format") as NodeTuning["logFormat"],
   };
@@ -113,12 +119,33 @@ export function readServeOptions(reader: OptionReader): ServeOptions {
     raft: parseHostPort(reader.text("raft"), reader.origin("raft")),
     advertiseHttp: readAdvertised(reader, "advertise-http"),
     advertiseRaft: readAdvertised(reader, "advertise-raft"),
+    ...readWire(reader),
     start: readStart(reader),
     exitWithParent: reader.boolean("exit-with-parent"),
   };
   checkExposed(options, "http", options.token, "--token or --token-file");
   checkExposed(options, "raft", options.clusterSecret, "--cluster-secret or --cluster-secret-file");
   return options;
+}
+
+/** The protocol knows neither tokens nor encryption, so nothing but the address keeps others out. */
+function readWire(reader: OptionReader): Pick<ServeOptions, "wire" | "advertiseWire"> {
+  const text = reader.maybeText("wire");
+  const advertiseWire = readAdvertised(reader, "advertise-wire");
+  if (text === undefined) return { wire: undefined, advertiseWire: undefined };
+  const wire = parseHostPort(text, reader.origin("wire"));
+  if (!isLoopback(wire.host) && !reader.boolean("wire-insecure")) {
+    throw new UsageError(
+      `Cannot listen on ${text} without --wire-insecure: the dqlite protocol has neither tokens nor encryption, and ` +
+        "whoever reaches the port may do everything; listen on 127.0.0.1, or accept that with --wire-insecure",
+    );
+  }
+  if (isWildcard(wire.host) && advertiseWire === undefined) {
+    throw new UsageError(
+      `Cannot listen on ${text} without --advertise-wire: clients are told the leader's address`,
+    );
+  }
+  return { wire, advertiseWire };
 }
 
 function readAdvertised(reader: OptionReader, name: string): string | undefined {

@@ -25,6 +25,8 @@ export const FailureCode = {
   notAuthorized: 23,
   range: 25,
   notADatabase: 26,
+  /** SQLITE_ABORT_ROLLBACK. */
+  abortRollback: 516,
   busySnapshot: 517,
   /** dqlite's own range begins at 1000. */
   objectNotFound: 1_002,
@@ -74,6 +76,14 @@ export const FAILURE = {
   },
   databaseLocked: { code: FailureCode.busy, message: "database is locked" },
   notLeader: { code: FailureCode.notLeader, message: "not leader" },
+  answersFull: {
+    code: FailureCode.busy,
+    message: "too many answers wait for slow clients; try later",
+  },
+  transactionLost: {
+    code: FailureCode.abortRollback,
+    message: "the transaction was rolled back by the server; nothing of it was committed: begin again",
+  },
 } as const satisfies Record<string, Failure>;
 
 /**

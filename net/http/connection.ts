@@ -1,6 +1,6 @@
 import { NodeError } from "../../core/base/errors.ts";
 import type { Milliseconds } from "../../core/base/ids.ts";
-import type { Clock } from "../../core/base/ports.ts";
+import type { CancelSignal, Clock } from "../../core/base/ports.ts";
 import { type ConnectionIo, ReadExpired } from "./connection_io.ts";
 import { errorResponse } from "./error_response.ts";
 import { findHeadEnd, HeadRefused, parseHead, type RequestHead } from "./head_parser.ts";
@@ -200,16 +200,16 @@ export class HttpConnection {
   }
 }
 
-/** The signal is made when somebody asks for it: most requests are over before anybody does. */
-class ConnectionRequest implements HttpRequest {
+/** Its own signal: an AbortController for each request would cost more than parsing it. */
+class ConnectionRequest implements HttpRequest, CancelSignal {
   readonly method: string;
   readonly path: string;
   readonly query: string;
   readonly headers: ReadonlyMap<string, string>;
   body: Uint8Array | BodyReader = NO_BODY;
   isBodyRead = false;
-  #controller: AbortController | undefined;
-  #isAborted = false;
+  aborted = false;
+  #listeners: (() => void)[] = [];
 
   constructor(head: RequestHead) {
     this.method = head.method;
@@ -218,15 +218,22 @@ class ConnectionRequest implements HttpRequest {
     this.headers = head.headers;
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#isAborted) this.#controller.abort();
-    return this.#controller.signal;
+  get signal(): CancelSignal {
+    return this;
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  removeEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener);
   }
 
   abort(): void {
-    this.#isAborted = true;
-    this.#controller?.abort();
+    if (this.aborted) return;
+    this.aborted = true;
+    for (const listener of this.#listeners) listener();
   }
 }
 

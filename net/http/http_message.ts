@@ -1,3 +1,4 @@
+import type { CancelSignal } from "../../core/base/ports.ts";
 /** Requests and responses as plain values, so that the application is tested without a socket. */
 
 /** A request body that is not in memory yet. */
@@ -23,7 +24,7 @@ export interface HttpRequest {
   /** Bytes are valid until the response is there. Empty when the request has no body. */
   readonly body: Uint8Array | BodyReader;
   /** Aborted when the client disconnects before the response is there. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** A response of unknown or large size. */

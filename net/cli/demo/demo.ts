@@ -42,6 +42,7 @@ function clusterOptions(options: DemoOptions, dataDirectory: string): ClusterOpt
     nodes: NODES,
     httpPort: options.httpPort,
     raftPort: options.raftPort,
+    wirePort: undefined,
     restart: false,
     tuning: {
       token: undefined,
@@ -50,6 +51,7 @@ function clusterOptions(options: DemoOptions, dataDirectory: string): ClusterOpt
       electionTimeoutMs: 1_000,
       heartbeatMs: 100,
       readers: undefined,
+      engine: undefined,
       ...options.storage,
       logLevel: "warn",
       logFormat: "text",

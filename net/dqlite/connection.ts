@@ -1,0 +1,174 @@
+import { NodeError } from "../../core/base/errors.ts";
+import type { CancelSignal } from "../../core/base/ports.ts";
+import { TupleError } from "../wire/tuple_error.ts";
+import { TupleWriter } from "../wire/tuple_writer.ts";
+import type { Answer } from "./answer.ts";
+import { Dispatcher, type DispatcherContext } from "./dispatcher.ts";
+import { FailureError } from "./failure.ts";
+import { FAILURE, FailureCode, failureOf } from "./failure_codes.ts";
+import { type Frame, FrameError } from "./frame.ts";
+import type { ByteBudget, FrameStream } from "./frame_stream.ts";
+import { decodeHandshake } from "./handshake.ts";
+import { Interruption } from "./interruption.ts";
+import { decodeRequest } from "./request_codec.ts";
+import { RequestType } from "./request.ts";
+import type { Response } from "./response.ts";
+import { writeResponse } from "./response_codec.ts";
+
+/** What all connections of a server share. */
+export interface ConnectionContext extends DispatcherContext {
+  /** Answers that clients have not taken yet. */
+  readonly answers: ByteBudget;
+  /** A defect that the client is told nothing about but that it happened. */
+  onFailure(error: unknown): void;
+}
+
+/** Serves the requests of one client in order, one at a time. */
+export class DqliteConnection {
+  readonly stream: FrameStream;
+  readonly #context: ConnectionContext;
+  #dispatcher: Dispatcher | undefined;
+  #isServing = false;
+  #isDraining = false;
+
+  constructor(stream: FrameStream, context: ConnectionContext) {
+    this.stream = stream;
+    this.#context = context;
+  }
+
+  /** Ends when the connection is closed and its transaction rolled back; never rejects. */
+  async run(): Promise<void> {
+    try {
+      await this.#serveAll();
+    } catch (error) {
+      if (error instanceof FrameError) await this.#refuse(error);
+      // Otherwise the client left in the middle of an answer, or was too slow to take it.
+    }
+    this.stream.close();
+    try {
+      await this.#dispatcher?.close();
+    } catch (error) {
+      this.#context.onFailure(error);
+    }
+  }
+
+  /** Closes now when no request is under way, else after its answer. */
+  drain(): void {
+    this.#isDraining = true;
+    if (!this.#isServing) this.stream.close();
+  }
+
+  async #serveAll(): Promise<void> {
+    const { stream } = this;
+    const word = await stream.word();
+    const version = word === undefined ? undefined : decodeHandshake(word);
+    if (version === undefined) return;
+    this.#dispatcher = new Dispatcher(this.#context, version);
+    let next = stream.next();
+    for (;;) {
+      stream.isIdle = true;
+      const frame = await next;
+      stream.isIdle = false;
+      if (frame === undefined) return;
+      // What comes next is read already now: it may be an Interrupt, or the end.
+      next = stream.next();
+      this.#isServing = true;
+      const goesOn = await this.#serve(this.#dispatcher, frame, interruptedBy(next));
+      this.#isServing = false;
+      stream.release(frame);
+      if (!goesOn || this.#isDraining) return;
+    }
+  }
+
+  /** @returns whether the connection goes on */
+  async #serve(dispatcher: Dispatcher, frame: Frame, signal: CancelSignal): Promise<boolean> {
+    try {
+      const { answers } = this.#context;
+      if (answers.bytes > answers.bytesMax) throw new FailureError(FAILURE.answersFull);
+      return await this.#send(await dispatcher.answer(decodeRequest(frame), signal), signal);
+    } catch (error) {
+      if (error instanceof SendError) return false;
+      this.#report(error);
+      await this.#write({ kind: "failure", ...failureOf(error) });
+      return true;
+    }
+  }
+
+  /** @throws SendError when the client is gone; anything else is what made the rest of the answer impossible */
+  async #send(answer: Answer, signal: CancelSignal): Promise<boolean> {
+    switch (answer.kind) {
+      case "response":
+        await this.#write(answer.response);
+        return true;
+      case "parts":
+        await this.#sendParts(answer, signal);
+        return true;
+      case "stream":
+        try {
+          for await (const chunk of answer.chunks) await this.#writeBytes(chunk);
+        } catch (error) {
+          this.#report(error);
+          // The head of the message has promised bytes that do not exist.
+          throw new SendError();
+        }
+        return true;
+      case "close":
+        return false;
+    }
+  }
+
+  async #sendParts(
+    { parts, bytes }: Extract<Answer, { kind: "parts" }>,
+    signal: CancelSignal,
+  ): Promise<void> {
+    const { answers } = this.#context;
+    answers.bytes += bytes;
+    try {
+      for (const part of parts) {
+        await this.#writeBytes(part);
+        // The client drops the rest anyway; it waits for the answer to its Interrupt.
+        if (signal.aborted) return;
+      }
+    } finally {
+      answers.bytes -= bytes;
+    }
+  }
+
+  async #write(response: Response): Promise<void> {
+    const writer = new TupleWriter();
+    writeResponse(writer, response);
+    await this.#writeBytes(writer.take());
+  }
+
+  async #writeBytes(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.stream.write(bytes);
+    } catch {
+      throw new SendError();
+    }
+  }
+
+  /** Where the next frame begins is not known any more: the client is told why, as far as it still listens. */
+  async #refuse({ message }: FrameError): Promise<void> {
+    await this.#write({ kind: "failure", code: FailureCode.malformed, message }).catch(() => {});
+  }
+
+  #report(error: unknown): void {
+    const isExpected = error instanceof NodeError || error instanceof FailureError ||
+      error instanceof TupleError ||
+      error instanceof SendError;
+    if (!isExpected) this.#context.onFailure(error);
+  }
+}
+
+/** The client is gone, or does not take its answer. */
+class SendError extends Error {}
+
+function interruptedBy(next: Promise<Frame | undefined>): CancelSignal {
+  const interruption = new Interruption();
+  const abort = (): void => interruption.abort();
+  next.then((frame) => {
+    if (frame === undefined || frame.type === RequestType.interrupt) abort();
+  }, abort);
+  return interruption;
+}

@@ -1,0 +1,149 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { setImmediate } from "node:timers";
+import { LIMITS } from "../../core/base/limits.ts";
+import { tupleOf } from "../../net/dqlite/parameters.ts";
+import { type Request, RequestType } from "../../net/dqlite/request.ts";
+import { writeRequest } from "../../net/dqlite/request_codec.ts";
+import { TupleWriter } from "../../net/wire/tuple_writer.ts";
+import { FixtureClock } from "../support/http_fixture.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
+import type { WireClient } from "./wire_client.ts";
+import { WireNode } from "./wire_node.ts";
+
+const CONNECTIONS = 60;
+const FRAMES_EACH = 12;
+
+const TEMPLATES: readonly Request[] = [
+  { kind: "leader" },
+  { kind: "open", name: "test.db", flags: 0, vfs: "volatile" },
+  { kind: "prepare", schema: 1, databaseId: 0, sql: "SELECT ?; SELECT 2" },
+  { kind: "exec", schema: 0, databaseId: 0, statementId: 0, parameters: tupleOf([1, "x", null]) },
+  { kind: "query", schema: 1, databaseId: 0, statementId: 0, parameters: tupleOf([1.5]) },
+  { kind: "exec_sql", schema: 0, databaseId: 0, sql: "INSERT INTO t VALUES (?)", parameters: tupleOf(["x"]) },
+  { kind: "query_sql", schema: 0, databaseId: 0, sql: "SELECT * FROM t; --", parameters: tupleOf([]) },
+  {
+    kind: "exec_sql",
+    schema: 0,
+    databaseId: 0,
+    sql: "BEGIN; INSERT INTO t VALUES (0)",
+    parameters: tupleOf([]),
+  },
+  { kind: "finalize", databaseId: 0, statementId: 0 },
+  { kind: "interrupt", databaseId: 0 },
+  { kind: "add", nodeId: 9, address: "a:1" },
+  { kind: "assign", nodeId: 1, role: 2 },
+  { kind: "remove", nodeId: 9 },
+  { kind: "cluster", format: 1 },
+  { kind: "dump", name: "test.db" },
+  { kind: "describe" },
+  { kind: "weight", weight: 3 },
+];
+
+/** A request of a client, with a few bytes changed; or a head over random bytes. */
+function spoiledFrame(random: SeededRandom): Uint8Array {
+  const pick = (count: number): number => Math.floor(random.next() * count);
+  if (random.next() < 0.3) {
+    const words = 1 + pick(6);
+    const frame = new Uint8Array(8 + words * 8);
+    for (let at = 0; at < frame.length; at++) frame[at] = random.next() < 0.5 ? 0 : pick(256);
+    new DataView(frame.buffer).setUint32(0, words, true);
+    frame[4] = pick(Object.keys(RequestType).length + 2);
+    frame[5] = pick(3);
+    return frame;
+  }
+  const writer = new TupleWriter();
+  writeRequest(writer, TEMPLATES[pick(TEMPLATES.length)] as Request);
+  const frame = writer.take();
+  // The length stays: a wrong one is only a longer wait.
+  for (let changes = pick(4); changes > 0; changes--) frame[4 + pick(frame.length - 4)] = pick(256);
+  return frame;
+}
+
+async function sendInPieces(client: WireClient, bytes: Uint8Array, random: SeededRandom): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) {
+    const end = Math.min(bytes.length, sent + 1 + Math.floor(random.next() * 64));
+    await client.sendBytes(bytes.subarray(sent, end));
+    sent = end;
+  }
+}
+
+/** Lets the server's side of the sockets catch up. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise<void>((resolve) => void setImmediate(resolve));
+}
+
+Deno.test("whatever clients send, the server answers or closes, and goes on for others", async () => {
+  const random = new SeededRandom(7);
+  await using wire = await WireNode.start();
+  const sound = await wire.open();
+  await sound.run("CREATE TABLE t (a)");
+  let answers = 0;
+  for (let connection = 0; connection < CONNECTIONS; connection++) {
+    const client = await wire.open();
+    for (let frame = 0; frame < FRAMES_EACH; frame++) {
+      try {
+        await sendInPieces(client, spoiledFrame(random), random);
+        if (await client.frame() === undefined) break;
+      } catch {
+        break;
+      }
+      answers++;
+    }
+    client.close();
+  }
+  ok(answers > CONNECTIONS * 2, `only ${answers} answers`);
+  deepStrictEqual(await sound.values("SELECT 1"), [[1]]);
+  deepStrictEqual(wire.failures, []);
+});
+
+Deno.test("random bytes instead of the protocol close the connection", async () => {
+  const random = new SeededRandom(8);
+  await using wire = await WireNode.start();
+  for (let connection = 0; connection < 20; connection++) {
+    const client = await wire.connect();
+    const junk = Uint8Array.from({ length: 64 }, () => Math.floor(random.next() * 256));
+    // A length that no frame may have.
+    junk[3] = 0xff;
+    await client.sendBytes(junk).catch(() => {});
+    const answer = await client.frame();
+    ok(answer === undefined || answer.type === 0);
+    if (answer !== undefined) strictEqual(await client.frame(), undefined);
+  }
+  deepStrictEqual(wire.failures, []);
+});
+
+Deno.test("frames too large, empty or unfinished cost nothing but their connection", async () => {
+  const clock = new FixtureClock();
+  await using wire = await WireNode.start({ clock });
+  const head = (words: number): Uint8Array => {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setUint32(0, words, true);
+    return bytes;
+  };
+  for (const words of [0, LIMITS.dqliteFrameBytesMax / 8 + 1, 0xffff_ffff]) {
+    const client = await wire.connect();
+    await client.sendBytes(head(words));
+    strictEqual((await client.receive()).kind, "failure");
+    strictEqual(await client.frame(), undefined);
+  }
+  const slow = await wire.connect();
+  await slow.expect("metadata", { kind: "describe" });
+  await slow.sendBytes(head(1_000));
+  const silent = await Deno.connect({ hostname: "127.0.0.1", port: wire.server.port });
+  const idle = await wire.connect();
+  await idle.expect("metadata", { kind: "describe" });
+  await until(() => wire.server.connectionCount === 3 && wire.server.frameBytes === 8);
+  clock.advance(LIMITS.requestBodyMsMax + 500);
+  strictEqual(await slow.frame(), undefined, "the middle of a frame has a deadline");
+  strictEqual(await silent.read(new Uint8Array(1)), null, "so has the opening word");
+  silent.close();
+  await idle.expect("metadata", { kind: "describe" });
+  await until(() => wire.server.frameBytes === 0);
+  clock.advance(LIMITS.dqliteIdleMsMax + 500);
+  strictEqual(await idle.frame(), undefined, "and the pause between two requests");
+  const oneTooMany = new WireNode(wire.node, { clock, limits: { connectionCountMax: 0 } });
+  const refused = await oneTooMany.connect();
+  strictEqual(await refused.frame(), undefined);
+  refused.close();
+  await oneTooMany.server.stop(0);
+});

@@ -1,0 +1,131 @@
+/** A node of one that speaks the dqlite protocol: everything real but the disk, which is in memory. */
+import { setImmediate } from "node:timers";
+import { SystemClock } from "../../core/host/system_clock.ts";
+import { openNode } from "../../core/node/open_node.ts";
+import type { Node } from "../../core/node/node.ts";
+import type { EngineName } from "../../core/sql/engine.ts";
+import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
+import { WorkerCore } from "../../core/sql/worker_core.ts";
+import type { StartSqlWorker } from "../../core/sql/worker_slot.ts";
+import { DqliteServer, type DqliteServerOptions } from "../../net/dqlite/server.ts";
+import { freePorts } from "../support/free_ports.ts";
+import { MemoryNetwork } from "../support/memory_transport.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
+import { SimDisk } from "../support/sim_disk.ts";
+import { WireClient } from "./wire_client.ts";
+
+export class WireNode {
+  readonly node: Node;
+  readonly server: DqliteServer;
+  /** What was reported as a defect. */
+  readonly failures: string[] = [];
+  readonly #clients: WireClient[] = [];
+
+  constructor(node: Node, options: Partial<DqliteServerOptions> = {}) {
+    this.node = node;
+    this.server = new DqliteServer({
+      hostname: "127.0.0.1",
+      port: 0,
+      node,
+      clock: new SystemClock(),
+      events: { event: (name, facts) => void this.failures.push(`${name} ${JSON.stringify(facts)}`) },
+      ...options,
+    });
+  }
+
+  static async start(
+    options: Partial<DqliteServerOptions> = {},
+    engine: EngineName = "sqlite-wasm",
+  ): Promise<WireNode> {
+    const clock = new SystemClock();
+    const port = freePorts(1);
+    const disk = new SimDisk({ seed: 1 });
+    const network = new MemoryNetwork();
+    const node = await openNode({
+      disk,
+      clock,
+      random: new SeededRandom(1),
+      events: { event: () => {} },
+      addresses: {
+        raftAddress: "127.0.0.1:7001",
+        httpAddress: "127.0.0.1:8001",
+        wireAddress: `127.0.0.1:${port}`,
+      },
+      firstStart: { kind: "bootstrap" },
+      openTransport: (identity, handler) => network.join(identity.nodeId, handler),
+      callOnce: () => Promise.reject(new Error("A node of one calls nobody")),
+      startWorker: workersOn(disk, clock, engine),
+      readerCount: 1,
+      endOfTurn: queueMicrotask,
+      electionTimeoutMs: 500,
+      heartbeatMs: 50,
+      checkpointBytes: 1024 * 1024 * 1024,
+      checkpointAgeMs: 300_000,
+      retainMs: 0,
+      logBytesMax: 1024 * 1024 * 1024,
+      createDatabases: true,
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+    return new WireNode(node, { port, ...options });
+  }
+
+  /** As the node announces it. */
+  get address(): string {
+    return `127.0.0.1:${this.server.port}`;
+  }
+
+  /** A connection after its opening word. */
+  async connect(): Promise<WireClient> {
+    const client = await WireClient.connect(this.server.port);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A connection with a database open. */
+  async open(name = "test.db"): Promise<WireClient> {
+    const client = await this.connect();
+    await client.ask({ kind: "open", name, flags: 0, vfs: "volatile" });
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await this.server.stop(1_000);
+    await this.node.stop();
+  }
+}
+
+/** SQL workers on the same thread. */
+function workersOn(disk: SimDisk, clock: SystemClock, engine: EngineName): StartSqlWorker {
+  const module = loadEngineModule(engine);
+  return ({ cancel, onMessage }) => {
+    let isAlive = true;
+    const core = new WorkerCore({
+      module,
+      disk,
+      clock,
+      random: new SeededRandom(2),
+      cancel,
+      post: (message) => {
+        const copy = structuredClone(message);
+        setImmediate(() => isAlive && onMessage(copy));
+      },
+    });
+    setImmediate(() => isAlive && onMessage({ kind: "ready" }));
+    let work = Promise.resolve();
+    return {
+      post: (message) => {
+        const copy = structuredClone(message);
+        work = work.then(async () => {
+          await new Promise<void>((resolve) => void setImmediate(resolve));
+          if (isAlive) await core.handle(copy);
+        });
+      },
+      terminate: () => {
+        isAlive = false;
+      },
+    };
+  };
+}

@@ -1,11 +1,12 @@
 import type { BenchLine } from "./bench_line.ts";
 import { measureCluster, SIZES } from "./cluster_lines.ts";
-import { measureDqlite } from "./dqlite_baseline.ts";
+import { measureWire } from "./dqlite_baseline.ts";
 import { type Lifecycle, measureLifecycle } from "./lifecycle.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { measureNative, medianSyncMs, nativeName } from "./native_baseline.ts";
 import { measureRqlite } from "./rqlite_baseline.ts";
 import { judgeTargets, type TargetResult } from "./targets.ts";
+import { DQLITE, WALRAFT_WIRE } from "./wire_systems.ts";
 import { workloads, type WorkloadSizes } from "./workloads.ts";
 
 export interface RunOptions {
@@ -48,9 +49,11 @@ export async function runBench(
   let baseline = native(options);
   let drift: number | null = null;
   baseline.forEach(onLine);
-  const dqlite = wants("dqlite/insert_indexed")
-    ? await measureDqlite({ ...options, rows: options.sizes.rows }, onLine) ?? []
-    : [];
+  const dqlite: BenchLine[] = [];
+  for (const system of [DQLITE, WALRAFT_WIRE]) {
+    if (!wants(`${system.name}/insert_indexed`)) continue;
+    dqlite.push(...await measureWire(system, { ...options, rows: options.sizes.rows }, onLine) ?? []);
+  }
   const rqlite = wants("rqlite/insert_indexed") && options.rqlite !== undefined
     ? await measureRqlite({ ...options, rows: options.sizes.rows, program: options.rqlite }, onLine)
     : [];

@@ -1,7 +1,7 @@
 /**
- * dqlite as Debian packages it (`go-dqlite`): three `dqlite-demo` processes, the same table and statement over its own
- * protocol. It answers a write that meets another one with "database is locked"; the client tries again after a moment,
- * each refusal is counted as an error, and the time of a call goes from its first try to its success.
+ * Servers that speak dqlite's protocol, three processes each: the same tables and statements, one connection of the
+ * protocol per client. dqlite answers a write that meets another one with "database is locked"; the client tries again
+ * after a moment, each refusal is counted as an error, and the time of a call goes from its first try to its success.
  */
 import { freePorts } from "../tests/support/free_ports.ts";
 import { eventually } from "../tests/cluster/process_cluster.ts";
@@ -10,50 +10,86 @@ import { DqliteClient, DqliteFailure } from "./dqlite_client.ts";
 import { LatencyHistogram } from "./http_load.ts";
 import { ServerProcesses } from "./server_processes.ts";
 import { cpuMs } from "./usage.ts";
-import { fillIndexed, INSERT_INDEXED, KEY_BELOW, ROW_TEXT, SCHEMA, SLOT_WIDTH } from "./workloads.ts";
+import type { WireSystem } from "./wire_systems.ts";
+import {
+  fillIndexed,
+  fillPoint,
+  INSERT_INDEXED,
+  KEY_BELOW,
+  ROW_TEXT,
+  SCHEMA,
+  SELECT_POINT,
+  SLOT_WIDTH,
+} from "./workloads.ts";
 
 export interface DqliteOptions {
   readonly seconds: number;
   readonly warmupMs: number;
   readonly connections: readonly number[];
-  /** In the table before anything is measured. */
+  /** In each table before anything is measured. */
   readonly rows: number;
 }
 
-export const DQLITE = "dqlite";
 const NODES = 3;
 const DATABASE = "bench";
 /** Before a refused write is tried again: up to twice this. */
 const RETRY_MS = 1;
 const LATE_MS_MAX = 10_000;
 
-/** Undefined where `dqlite-demo` is not on PATH. */
-export async function measureDqlite(
+/** What one client does over and over. */
+interface WireWorkload {
+  readonly id: string;
+  readonly title: string;
+  readonly sql: string;
+  call(client: DqliteClient, statement: number, sequence: number, rows: number): Promise<void>;
+}
+
+const WORKLOADS: readonly WireWorkload[] = [
+  {
+    id: "insert_indexed",
+    title: "insert, random indexed key",
+    sql: INSERT_INDEXED,
+    call(client, id, sequence) {
+      const text = ROW_TEXT[0] + String(sequence).padStart(SLOT_WIDTH) + ROW_TEXT[1];
+      return client.run({ id }, [1 + Math.floor(Math.random() * (KEY_BELOW - 1)), text]);
+    },
+  },
+  {
+    id: "read_wire_leader",
+    title: "point read, leader",
+    sql: SELECT_POINT,
+    call: (client, id, _sequence, rows) => client.query({ id }, [1 + Math.floor(Math.random() * rows)]),
+  },
+];
+
+/** Undefined where the program is not on PATH. */
+export async function measureWire(
+  system: WireSystem,
   options: DqliteOptions,
   onLine: (line: BenchLine) => void = () => {},
 ): Promise<BenchLine[] | undefined> {
-  await using servers = await ServerProcesses.open("dqlite");
-  const ports = Array.from({ length: NODES }, () => freePorts(2));
+  await using servers = await ServerProcesses.open("wire");
+  const ports = Array.from({ length: NODES }, () => freePorts(system.portsPerNode));
   const [first] = ports as [number];
   for (const [at, port] of ports.entries()) {
-    const join = at === 0 ? [] : ["--join", `127.0.0.1:${first}`];
-    const folder = `${servers.folder}/node-${at + 1}`;
-    const flags = ["--api", `127.0.0.1:${port + 1}`, "--db", `127.0.0.1:${port}`, "--dir", folder];
-    if (!servers.start("dqlite-demo", [...flags, ...join])) return undefined;
+    if (!system.start(servers, `${servers.folder}/node-${at + 1}`, port, first)) return undefined;
     // The others join one that leads already.
     if (at === 0) await voters(first, 1);
   }
   await voters(first, NODES);
   const leader = await leaderPort(first);
-  const lines: BenchLine[] = [];
   await withClient(leader, async (client) => {
-    const tables = SCHEMA.filter((each) => / indexed/.test(each));
-    for (const sql of [...tables, ...fillIndexed(options.rows)]) await client.execute(sql);
+    const tables = SCHEMA.filter((each) => / (indexed|point)\b/.test(each));
+    const fills = [...fillIndexed(options.rows), ...fillPoint(options.rows)];
+    for (const sql of [...tables, ...fills]) await client.execute(sql);
   });
-  for (const connections of options.connections) {
-    const line = await measure(leader, connections, options, servers);
-    lines.push(line);
-    onLine(line);
+  const lines: BenchLine[] = [];
+  for (const workload of WORKLOADS) {
+    for (const connections of options.connections) {
+      const line = await measure(leader, { system: system.name, workload, connections }, options, servers);
+      lines.push(line);
+      onLine(line);
+    }
   }
   return lines;
 }
@@ -88,12 +124,14 @@ async function withClient<T>(port: number, use: (client: DqliteClient) => Promis
 
 async function measure(
   port: number,
-  connections: number,
+  { system, workload, connections }: { system: string; workload: WireWorkload; connections: number },
   options: DqliteOptions,
   servers: ServerProcesses,
 ): Promise<BenchLine> {
   const startMs = performance.now() + options.warmupMs;
   const run: Run = {
+    workload,
+    rows: options.rows,
     startMs,
     endMs: startMs + options.seconds * 1_000,
     latency: new LatencyHistogram(),
@@ -101,11 +139,11 @@ async function measure(
     refusals: 0,
   };
   const before = cpuMs(servers.processIds);
-  const writers = Array.from({ length: connections }, () => withClient(port, (client) => write(client, run)));
-  await Promise.all(writers);
+  const clients = Array.from({ length: connections }, () => withClient(port, (client) => load(client, run)));
+  await Promise.all(clients);
   const after = cpuMs(servers.processIds);
   return toBenchLine({
-    head: { system: DQLITE, workload: "insert_indexed", title: "insert, random indexed key", connections },
+    head: { system, workload: workload.id, title: workload.title, connections },
     latency: run.latency.summary(),
     seconds: (performance.now() - startMs) / 1_000,
     errors: run.refusals,
@@ -114,21 +152,22 @@ async function measure(
 }
 
 interface Run {
+  readonly workload: WireWorkload;
+  readonly rows: number;
   readonly startMs: number;
   readonly endMs: number;
   readonly latency: LatencyHistogram;
-  /** Writes done, those before measuring included. */
+  /** Calls done, those before measuring included. */
   inAll: number;
   refusals: number;
 }
 
-async function write(client: DqliteClient, run: Run): Promise<void> {
-  const insert = await client.prepare(INSERT_INDEXED);
+async function load(client: DqliteClient, run: Run): Promise<void> {
+  const { workload, rows } = run;
+  const { id } = await client.prepare(workload.sql);
   let askedMs = performance.now();
   for (let sequence = 1; goesOn(run, askedMs);) {
-    const key = 1 + Math.floor(Math.random() * (KEY_BELOW - 1));
-    const text = ROW_TEXT[0] + String(sequence).padStart(SLOT_WIDTH) + ROW_TEXT[1];
-    if (!await tryOnce(client, insert.id, [key, text])) {
+    if (!await isDone(workload.call(client, id, sequence, rows))) {
       if (askedMs >= run.startMs) run.refusals++;
       if (!goesOn(run, performance.now())) return;
       await new Promise((resolve) => setTimeout(resolve, 2 * RETRY_MS * Math.random()));
@@ -147,9 +186,10 @@ function goesOn(run: Run, nowMs: number): boolean {
   return nowMs < run.endMs || (run.latency.count === 0 && nowMs < run.endMs + LATE_MS_MAX);
 }
 
-async function tryOnce(client: DqliteClient, id: number, values: (number | string)[]): Promise<boolean> {
+/** False when it met another one. */
+async function isDone(call: Promise<void>): Promise<boolean> {
   try {
-    await client.run({ id }, values);
+    await call;
     return true;
   } catch (error) {
     if (error instanceof DqliteFailure && error.isBusy) return false;

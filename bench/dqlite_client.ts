@@ -1,8 +1,17 @@
-/** As much of dqlite's client protocol, version 1, as inserts need. All numbers are little-endian, all fields whole words. */
+/** As much of dqlite's client protocol, version 1, as inserts and point reads need. All numbers are little-endian, all fields whole words. */
 
 const WORD = 8;
 const VERSION = 1;
-const REQUEST = { leader: 0, client: 1, open: 3, prepare: 4, exec: 5, execSql: 8, cluster: 16 } as const;
+const REQUEST = {
+  leader: 0,
+  client: 1,
+  open: 3,
+  prepare: 4,
+  exec: 5,
+  query: 6,
+  execSql: 8,
+  cluster: 16,
+} as const;
 const FAILURE = 0;
 const INTEGER = 1;
 const TEXT = 3;
@@ -83,11 +92,24 @@ export class DqliteClient {
     return { id: answer.halfAt(4) };
   }
 
-  async run(statement: DqliteStatement, values: readonly (number | string)[]): Promise<void> {
+  run(statement: DqliteStatement, values: readonly (number | string)[]): Promise<void> {
+    return this.#runAs(REQUEST.exec, statement, values);
+  }
+
+  /** A query whose rows come in one part. */
+  query(statement: DqliteStatement, values: readonly (number | string)[]): Promise<void> {
+    return this.#runAs(REQUEST.query, statement, values);
+  }
+
+  async #runAs(
+    type: number,
+    statement: DqliteStatement,
+    values: readonly (number | string)[],
+  ): Promise<void> {
     const body = new BodyWriter().halves(0, statement.id);
     body.typeCodes(values.map((value) => typeof value === "number" ? INTEGER : TEXT));
     for (const value of values) typeof value === "number" ? body.word(value) : body.text(value);
-    await this.#call(REQUEST.exec, body);
+    await this.#call(type, body);
   }
 
   /** One request is under way at a time. */

@@ -7,7 +7,7 @@ import { isOnPath } from "./server_processes.ts";
 import { profileStages, profileText } from "./stage_profile.ts";
 
 Deno.test("cluster_bench: every workload, no failed call, and the log grows with writes only", async () => {
-  const only = /^(walraft|node:sqlite)/;
+  const only = /^(walraft\/|node:sqlite)/;
   const run = await runBench({ ...SMOKE, only });
   const ours = run.lines.filter(({ system }) => system === "walraft");
   const native = run.lines.filter(({ system }) => system !== "walraft");
@@ -24,7 +24,10 @@ Deno.test("cluster_bench: every workload, no failed call, and the log grows with
   }
   for (const { what, isMet } of run.targets) {
     // dqlite, the life of nodes, and 64 writers have no part in this run.
-    const known = /^(point reads|kill|start|idle|64 writers|one writer, p50, compared|log bytes)/.test(what);
+    const known =
+      /^(point reads|dqlite's protocol|kill|start|idle|64 writers|one writer, p50, compared|log bytes)/.test(
+        what,
+      );
     strictEqual(isMet === null, known, what);
   }
 });
@@ -48,12 +51,21 @@ Deno.test("cluster_bench: the profile of a write names its stages", async () => 
   deepStrictEqual(profiles.map(({ errors, calls }) => [errors, calls > 1]), [[0, true]]);
 });
 
+Deno.test("cluster_bench: dqlite's protocol, no failed call", async () => {
+  const { lines } = await runBench({ ...SMOKE, only: /^walraft, dqlite/ });
+  strictEqual(lines.length, 2 * SMOKE.connections.length);
+  for (const line of lines) ok(line.operations > 0 && line.errors === 0, JSON.stringify(line));
+});
+
 Deno.test({
   name: "cluster_bench: dqlite, where it is installed",
   ignore: !await isOnPath("dqlite-demo"),
   async fn() {
-    const { lines } = await runBench({ ...SMOKE, only: /^dqlite/ });
-    deepStrictEqual(lines.map(({ connections }) => connections), SMOKE.connections);
+    const { lines } = await runBench({ ...SMOKE, only: /^dqlite\// });
+    deepStrictEqual(lines.map(({ connections }) => connections), [
+      ...SMOKE.connections,
+      ...SMOKE.connections,
+    ]);
     for (const line of lines) ok(line.operations > 0, JSON.stringify(line));
   },
 });

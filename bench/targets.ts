@@ -2,6 +2,7 @@
 import type { BenchLine } from "./bench_line.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { READER_CONNECTIONS, type WorkloadId } from "./workloads.ts";
+import { WALRAFT_WIRE } from "./wire_systems.ts";
 
 export interface TargetResult {
   readonly what: string;
@@ -28,8 +29,24 @@ export function judgeTargets(figures: RunFigures): TargetResult[] {
     ...writeTargets(figures),
     ...readTargets(figures.lines),
     ...bulkTargets(figures.lines),
+    ...wireTargets(figures.lines),
     ...lifecycleTargets(figures.lifecycle),
     noFailures(figures.lines),
+  ];
+}
+
+/** The same protocol and client, dqlite against walraft; dqlite at its best number of connections. */
+function wireTargets(lines: readonly BenchLine[]): TargetResult[] {
+  const compared = (workload: string) =>
+    ratio(bestRate(lines, WALRAFT_WIRE.name, workload), bestRate(lines, DQLITE, workload));
+  return [
+    atLeast(
+      "dqlite's protocol, inserts, compared with dqlite's best rate",
+      20,
+      "×",
+      compared("insert_indexed"),
+    ),
+    atLeast("dqlite's protocol, point reads, compared with dqlite's", 1, "×", compared("read_wire_leader")),
   ];
 }
 

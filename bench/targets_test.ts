@@ -23,12 +23,20 @@ const LINES = [
   line("walraft", "readers_beside_analysis", 64, 8_000, 7),
 ];
 
+const WIRE_LINES = [
+  line("walraft, dqlite's protocol", "insert_indexed", 32, 10_000),
+  line("walraft, dqlite's protocol", "read_wire_leader", 32, 9_000),
+  line("dqlite", "read_wire_leader", 32, 18_000),
+];
+
 Deno.test("judgeTargets: ratios of one run, against the best of each baseline", () => {
-  const results = judgeTargets({ lines: LINES, syncMs: 0.5, lifecycle: null });
+  const results = judgeTargets({ lines: [...LINES, ...WIRE_LINES], syncMs: 0.5, lifecycle: null });
   const found = Object.fromEntries(results.map((each) => [each.what, `${each.measured} ${each.isMet}`]));
   deepStrictEqual(found, {
     "64 writers, compared with node:sqlite FULL alone": "1.71 × true",
     "64 writers, compared with dqlite's best rate": "30 × true",
+    "dqlite's protocol, inserts, compared with dqlite's best rate": "25 × true",
+    "dqlite's protocol, point reads, compared with dqlite's": "0.5 × false",
     "one writer, p50, compared with dqlite's": "0.4 × true",
     "one writer, p50 beyond two syncs of the disk": "0.2 ms true",
     "log bytes of an insert, 64 writers": "650 bytes true",
@@ -48,6 +56,7 @@ Deno.test("judgeTargets: ratios of one run, against the best of each baseline", 
 Deno.test("judgeTargets: a failed call of ours fails a target, one of a baseline does not", () => {
   const failed = (lines: BenchLine[]) => judgeTargets({ lines, syncMs: null, lifecycle: null }).at(-1)?.isMet;
   strictEqual(failed([...LINES, { ...LINES[0]!, errors: 1 }]), false);
+  strictEqual(failed([...LINES, { ...WIRE_LINES[0]!, errors: 1 }]), false);
   strictEqual(failed([...LINES, { ...LINES[3]!, errors: 1 }]), true);
 });
 

@@ -21,7 +21,7 @@ import { denoContext } from "./cli/deno_context.ts";
 import { formatHostPort, type ServeOptions } from "./cli/serve_options.ts";
 import type { VerifyOptions } from "./cli/verify.ts";
 import { createApp } from "./http/app.ts";
-import { DqliteServer } from "./dqlite/server.ts";
+import type { DqliteServer } from "./dqlite/server.ts";
 import { errorResponse } from "./http/error_response.ts";
 import type { HttpHandler, HttpResponse } from "./http/http_message.ts";
 import { HttpMetrics } from "./http/metrics.ts";
@@ -65,7 +65,7 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
     return 0;
   }
   app = application(node, options, { clock, metrics, events });
-  const wireServer = serveWire(node, options, clock, events);
+  const wireServer = await serveWire(node, options, clock, events);
   events.event("started", {
     version: denoJson.version,
     url: `http://${addresses.httpAddress}`,
@@ -153,14 +153,15 @@ function nodeOptions(
   };
 }
 
-/** Undefined where the dqlite protocol is not spoken. */
-function serveWire(
+/** Undefined where the dqlite protocol is not spoken; its code is loaded only where it is. */
+async function serveWire(
   node: NodeService,
   { wire, createDatabases }: ServeOptions,
   clock: SystemClock,
   events: ConsoleEvents,
-): DqliteServer | undefined {
+): Promise<DqliteServer | undefined> {
   if (wire === undefined) return undefined;
+  const { DqliteServer } = await import("./dqlite/server.ts");
   return new DqliteServer({ hostname: wire.host, port: wire.port, node, createDatabases, clock, events });
 }
 

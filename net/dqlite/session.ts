@@ -43,7 +43,7 @@ export class Session {
   /**
    * Runs a statement where it belongs: in the open transaction, as a query, as a write, or on the transaction itself.
    *
-   * @param signal stops a query; a write cannot be stopped once it is sent
+   * @param signal stops a query, and a statement inside a transaction; another write cannot be stopped once it is sent
    * @returns undefined for BEGIN, COMMIT and ROLLBACK
    */
   async run(
@@ -61,10 +61,12 @@ export class Session {
         return await this.#rollback();
       case "savepoint":
         if (this.#state.kind === "none") throw refusal("SAVEPOINT needs a transaction: say BEGIN first");
-        return await this.#runInTransaction(statement.text, parameters);
+        return await this.#runInTransaction(statement.text, parameters, signal);
       case "read":
       case "write":
-        if (this.#state.kind !== "none") return await this.#runInTransaction(statement.text, parameters);
+        if (this.#state.kind !== "none") {
+          return await this.#runInTransaction(statement.text, parameters, signal);
+        }
         return statement.kind === "read"
           ? await this.#query(statement.text, parameters, signal)
           : await this.#write(statement.text, parameters);
@@ -79,7 +81,7 @@ export class Session {
     if (/^\s*(EXPLAIN|PRAGMA|VACUUM)\b/i.test(text)) return;
     const parameters = new Array<null>(parameterCount).fill(null);
     const explained = `EXPLAIN ${text}`;
-    if (this.#state.kind === "open") await this.#runInTransaction(explained, parameters);
+    if (this.#state.kind === "open") await this.#runInTransaction(explained, parameters, signal);
     else await this.#query(explained, parameters, signal);
   }
 
@@ -131,9 +133,16 @@ export class Session {
     return transaction;
   }
 
-  async #runInTransaction(sql: string, parameters: readonly SqlParameter[]): Promise<EncodedFields> {
+  async #runInTransaction(
+    sql: string,
+    parameters: readonly SqlParameter[],
+    signal: CancelSignal,
+  ): Promise<EncodedFields> {
     const transaction = await this.#transaction();
-    return await this.#watched(transaction, () => transaction.run({ sql, parameters }, ANSWER));
+    return await this.#watched(
+      transaction,
+      () => transaction.run({ sql, parameters }, { ...ANSWER, signal }),
+    );
   }
 
   async #transaction(): Promise<Transaction> {

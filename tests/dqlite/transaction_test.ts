@@ -54,6 +54,24 @@ Deno.test("a connection that drops rolls back, and whoever waits goes on", async
   deepStrictEqual(await second.values("SELECT a FROM t"), [[2]]);
 });
 
+Deno.test("an Interrupt stops a statement inside of a transaction, and the writer is free after ROLLBACK", async () => {
+  await using wire = await WireNode.start();
+  const [first, second] = await twoClients(wire);
+  await first.run("BEGIN; INSERT INTO t VALUES (1, 1)");
+  const sql =
+    "INSERT INTO t (b) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+  await first.send(
+    { kind: "exec_sql", schema: 0, databaseId: 0, sql, parameters: tupleOf([]) },
+    { kind: "interrupt", databaseId: 0 },
+  );
+  const stopped = await within(first.receive(), "the end of the statement");
+  strictEqual(stopped.kind === "failure" && stopped.code, 9, JSON.stringify(stopped));
+  strictEqual((await first.receive()).kind, "empty");
+  await first.exec("ROLLBACK");
+  await within(second.run("INSERT INTO t VALUES (2, 2)"), "the write of the second client");
+  deepStrictEqual(await first.values("SELECT a FROM t"), [[2]]);
+});
+
 Deno.test("prepared statements run inside of a transaction, and are checked against its tables", async () => {
   await using wire = await WireNode.start();
   const [first] = await twoClients(wire);

@@ -1,6 +1,5 @@
 import { type ErrorRecord, fromErrorRecord } from "../base/errors.ts";
 import type { JobDone } from "./messages.ts";
-import type { WorkerSlot } from "./worker_slot.ts";
 
 /** What a checkpoint or the check of a file answers: the size of the file. */
 export interface FileSize {
@@ -10,7 +9,6 @@ export interface FileSize {
 
 interface LongJob {
   readonly kind: "checkpoint" | "check_file";
-  readonly slot: WorkerSlot;
   readonly resolve: (size: FileSize) => void;
   readonly reject: (error: Error) => void;
 }
@@ -20,30 +18,30 @@ export class LongJobs {
   readonly #jobs = new Map<number, LongJob>();
 
   /** Resolves with the worker's answer. */
-  add(jobId: number, kind: LongJob["kind"], slot: WorkerSlot): Promise<FileSize> {
-    slot.longJobs.add(jobId);
-    return new Promise((resolve, reject) => this.#jobs.set(jobId, { kind, slot, resolve, reject }));
+  add(jobId: number, kind: LongJob["kind"]): Promise<FileSize> {
+    return new Promise((resolve, reject) => this.#jobs.set(jobId, { kind, resolve, reject }));
   }
 
   done({ jobId, outcome }: JobDone): void {
     const job = this.#jobs.get(jobId);
     this.#jobs.delete(jobId);
-    job?.slot.longJobs.delete(jobId);
     if (outcome.ok) job?.resolve(outcome.value);
     else job?.reject(fromErrorRecord(outcome.error));
   }
 
-  /** Ends the jobs of a worker that is gone. */
-  fail(slot: WorkerSlot, error: ErrorRecord): void {
-    for (const jobId of [...slot.longJobs]) {
-      this.done({ kind: "job_done", jobId, outcome: { ok: false, error } });
-    }
+  /** The worker is gone. */
+  failAll(error: ErrorRecord): void {
+    this.#fail([...this.#jobs.keys()], error);
   }
 
-  /** Ends the checks of files the worker has; true when there was one. */
-  failChecks(slot: WorkerSlot, error: ErrorRecord): boolean {
-    const checks = [...slot.longJobs].filter((jobId) => this.#jobs.get(jobId)?.kind === "check_file");
-    for (const jobId of checks) this.done({ kind: "job_done", jobId, outcome: { ok: false, error } });
+  /** Gives up the checks of files; true when there was one. */
+  failChecks(error: ErrorRecord): boolean {
+    const checks = [...this.#jobs].flatMap(([jobId, { kind }]) => kind === "check_file" ? [jobId] : []);
+    this.#fail(checks, error);
     return checks.length > 0;
+  }
+
+  #fail(jobIds: readonly number[], error: ErrorRecord): void {
+    for (const jobId of jobIds) this.done({ kind: "job_done", jobId, outcome: { ok: false, error } });
   }
 }

@@ -1,4 +1,4 @@
-import { assert, mustHave } from "../base/assert.ts";
+import { assert } from "../base/assert.ts";
 import { fromErrorRecord, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import { LIMITS } from "../base/limits.ts";
@@ -66,7 +66,7 @@ interface WaitingRead {
 
 type Unsent<M> = Omit<M, "jobId" | "segments">;
 
-/** A checkpoint or the check of a file keeps one reader busy for long; queries need another one. */
+/** Long queries keep one busy; short ones need another one. */
 const READERS_MIN = 2;
 /** A worker that never came up is not tried more often: the program or the machine is at fault. */
 const FAILED_STARTS_MAX = 3;
@@ -80,13 +80,16 @@ const HUNG_GRACE_MS = 5_000;
 const OPEN_DATABASES_MAX = 64;
 
 /**
- * The SQL workers as the main thread sees them: one writer, several readers. Hands work out in batches, tells each
+ * The SQL workers as the main thread sees them: one writer, several readers, and one that copies checkpoints and checks
+ * files, so that neither waits for queries of any length nor queries for it. Hands work out in batches, tells each
  * reader what changed since its last job, replaces workers that hang or die.
  */
 export class SqlPool {
   readonly #options: PoolOptions;
   readonly #readers: WorkerSlot[] = [];
   #writer: WorkerSlot;
+  /** Started when there is something to copy. */
+  #copier: WorkerSlot | undefined;
   readonly #waiting = new ReadQueue<WaitingRead>();
   readonly #costs = new QueryCosts();
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
@@ -141,9 +144,14 @@ export class SqlPool {
     });
   }
 
+  get #slots(): WorkerSlot[] {
+    return [this.#writer, ...this.#readers, ...(this.#copier === undefined ? [] : [this.#copier])];
+  }
+
   /** Starts the workers that are sure to be needed, before they are. */
   warm(): void {
-    if (!this.#stopped) { for (const slot of [this.#writer, ...this.#readers]) void slot.worker; }
+    if (this.#stopped) return;
+    for (const slot of this.#slots) void slot.worker;
   }
 
   /** Hands a batch to the writer; the results come through `onWriteResults`. */
@@ -207,7 +215,7 @@ export class SqlPool {
     }
   }
 
-  /** Runs a checkpoint on a reader worker. */
+  /** Copies page versions into a `.db` file. */
   checkpoint(message: Omit<CheckpointMessage, "kind" | "jobId" | "segments">): Promise<void> {
     return this.#job({ kind: "checkpoint", ...message }).then(() => undefined);
   }
@@ -221,7 +229,7 @@ export class SqlPool {
   sweep(): void {
     const now = this.#options.clock.nowMs();
     this.#refuseLate(now);
-    for (const slot of [...this.#readers, this.#writer]) {
+    for (const slot of this.#slots) {
       slot.showCancelled();
       if (slot.isHung(now)) this.#lose(slot, "did not stop at its time limit");
     }
@@ -232,8 +240,10 @@ export class SqlPool {
   stopQueries(): void {
     this.#refusesQueries = true;
     for (const read of this.#waiting.takeWhere(() => true)) read.settle(stopping());
+    const isChecking = this.#longJobs.failChecks(toErrorRecord(stopping()));
+    if (isChecking && this.#copier !== undefined) this.#lose(this.#copier, "was busy when the node stopped");
     for (const slot of this.#readers) {
-      let isInTheWay = this.#longJobs.failChecks(slot, toErrorRecord(stopping()));
+      let isInTheWay = false;
       for (const [jobId, read] of this.#running) {
         if (read.slot !== slot) continue;
         isInTheWay = true;
@@ -246,12 +256,12 @@ export class SqlPool {
 
   stop(): void {
     this.#stopped = true;
-    for (const slot of [...this.#readers, this.#writer]) slot.terminate();
+    for (const slot of this.#slots) slot.terminate();
     for (const read of [...this.#waiting.takeWhere(() => true), ...this.#running.values()]) {
       read.settle(stopping());
     }
     this.#running.clear();
-    for (const slot of this.#readers) this.#longJobs.fail(slot, toErrorRecord(stopping()));
+    this.#longJobs.failAll(toErrorRecord(stopping()));
   }
 
   /** Positive and of 31 bits: it travels in a slot of shared memory. */
@@ -263,9 +273,8 @@ export class SqlPool {
   #job(message: Unsent<CheckpointMessage> | Unsent<CheckFileMessage>): Promise<FileSize> {
     if (this.#stopped) return Promise.reject(stopping());
     const jobId = this.#newJobId();
-    if (this.#readers.length < READERS_MIN) this.#startReader();
-    const slot = mustHave(this.#readers.at(-1), "reader worker");
-    const done = this.#longJobs.add(jobId, message.kind, slot);
+    const slot = this.#copier ??= this.#startSlot("copier");
+    const done = this.#longJobs.add(jobId, message.kind);
     if (message.kind === "check_file") this.#post(slot, { ...message, jobId });
     else this.#post(slot, { ...message, jobId, ...this.#segmentsFor(slot) });
     return done;
@@ -306,10 +315,8 @@ export class SqlPool {
   /** Never by all readers: the others need one. */
   #dispatchLong(nowMs: Milliseconds): void {
     for (const slot of this.#idleReaders().toReversed()) {
-      const busy = this.#readers.filter((other) => other.lane === "long" || other.longJobs.size > 0).length;
-      const isLast = busy + 1 >= this.#readersMax ||
-        (slot === this.#readers[0] && busy + 1 >= this.#readers.length);
-      if (isLast) return;
+      const busy = this.#readers.filter((other) => other.lane === "long").length;
+      if (busy + 1 >= this.#readers.length) return;
       this.#send(slot, "long", nowMs);
     }
   }
@@ -338,13 +345,9 @@ export class SqlPool {
     return this.#readers.filter((slot) => !slot.isBusy && this.#isUp(slot));
   }
 
-  get #readersMax(): number {
-    return Math.max(READERS_MIN, this.#options.readerCount);
-  }
-
   /** One is there from the start. The others start when queries wait: an idle one costs about 20 MB. */
   #startReader(): void {
-    if (this.#readers.length < this.#readersMax) {
+    if (this.#readers.length < Math.max(READERS_MIN, this.#options.readerCount)) {
       this.#readers.push(this.#startSlot(`reader-${this.#readers.length + 1}`));
     }
   }
@@ -440,11 +443,9 @@ export class SqlPool {
         this.#batches.delete(message.jobId);
         this.#options.onTransactionResults(message);
         return;
-      case "job_done": {
+      case "job_done":
         this.#longJobs.done(message);
-        this.#dispatch();
         return;
-      }
       case "page_damaged":
         this.#options.onPageDamaged?.(message);
         return;
@@ -480,17 +481,25 @@ export class SqlPool {
     if (!slot.isReady && ++this.#failedStarts >= FAILED_STARTS_MAX) {
       return this.#options.onFatal(`SQL worker ${slot.name} ${reason}; ${FAILED_STARTS_MAX} did not start`);
     }
-    const isWriter = slot === this.#writer;
-    if (isWriter) this.#writer = this.#startSlot(slot.name);
-    else this.#readers[this.#readers.indexOf(slot)] = this.#startSlot(slot.name);
-    this.#startOver(slot, reason);
-    this.#longJobs.fail(slot, { code: "engine_failed", message: `The SQL worker ${reason}`, details: {} });
-    if (isWriter) {
-      const running = this.#batches.get(slot.runningJobId);
-      this.#batches.clear();
-      this.#options.onWriterLost(running);
+    if (slot === this.#copier) {
+      this.#copier = undefined;
+      return this.#longJobs.failAll({
+        code: "engine_failed",
+        message: `The SQL worker ${reason}`,
+        details: {},
+      });
     }
+    if (slot === this.#writer) return this.#replaceWriter(slot);
+    this.#readers[this.#readers.indexOf(slot)] = this.#startSlot(slot.name);
+    this.#startOver(slot, reason);
     this.#dispatch();
+  }
+
+  #replaceWriter(lost: WorkerSlot): void {
+    this.#writer = this.#startSlot(lost.name);
+    const running = this.#batches.get(lost.runningJobId);
+    this.#batches.clear();
+    this.#options.onWriterLost(running);
   }
 
   /** Only the query that ran when the worker was lost is to blame; the others start over elsewhere. */

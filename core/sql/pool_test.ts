@@ -51,12 +51,12 @@ class Bench {
   readonly pool: SqlPool;
   #index = 0;
 
-  /** @param freeReaders 1: the second one is busy with the check of an upload for the whole test */
-  constructor(freeReaders: 1 | 2 = 2) {
+  /** A second reader is started when queries wait, and has none before it says that it is ready. */
+  constructor() {
     this.#append(encodeCreate({ name: "main", staged: false, pageSize: 512, wallMs: 0 }));
     this.store.publish(1);
     this.pool = new SqlPool({
-      readerCount: freeReaders,
+      readerCount: 1,
       endOfTurn: (callback) => callback(),
       clock: this.clock,
       events: { event: () => {} },
@@ -78,7 +78,6 @@ class Bench {
       onFatal: (message) => this.fatal.push(message),
     });
     this.pool.warm();
-    if (freeReaders === 1) this.pool.checkFile("tmp/upload.db").catch(() => {});
   }
 
   #append(body: Uint8Array): void {
@@ -174,7 +173,7 @@ Deno.test("SqlPool: a second reader takes short queries when the first falls beh
 });
 
 Deno.test("SqlPool tells a reader what changed since its last job, and everything after a checkpoint", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const first = bench.read("a");
   strictEqual(bench.reader(0).reads[0]!.updates[0]!.base !== undefined, true);
   bench.reader(0).finish();
@@ -194,7 +193,7 @@ Deno.test("SqlPool tells a reader what changed since its last job, and everythin
 });
 
 Deno.test("SqlPool: only the query that ran when a worker died is blamed; the others start over (promise 7)", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const first = bench.read("first");
   const guilty = bench.read("guilty");
   const innocent = bench.read("innocent");
@@ -213,7 +212,7 @@ Deno.test("SqlPool: only the query that ran when a worker died is blamed; the ot
 });
 
 Deno.test("SqlPool replaces a worker that overruns the limit of its job, not one that is merely busy", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const slow = bench.read("slow", { deadlineMs: 1_000 });
   bench.clock.advance(5_000);
   bench.pool.sweep();
@@ -226,7 +225,7 @@ Deno.test("SqlPool replaces a worker that overruns the limit of its job, not one
 });
 
 Deno.test("SqlPool: a cancelled query is taken back while it waits, and stopped by flag while it runs", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const running = new AbortController();
   const waiting = new AbortController();
   const first = bench.read("running", { signal: running.signal });
@@ -248,7 +247,7 @@ Deno.test("SqlPool: a cancelled query is taken back while it waits, and stopped 
 });
 
 Deno.test("SqlPool refuses a query that waited for a reader past its deadline", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const running = bench.read("running");
   const late = bench.read("late", { deadlineMs: 100 });
   bench.clock.advance(200);
@@ -258,55 +257,50 @@ Deno.test("SqlPool refuses a query that waited for a reader past its deadline", 
   strictEqual(await running, "running");
 });
 
-Deno.test("SqlPool keeps queries off a reader that copies a checkpoint, and says when its worker was lost", async () => {
-  const bench = new Bench(2);
+Deno.test("SqlPool says when the worker of a checkpoint was lost, and has another one for the next", async () => {
+  const bench = new Bench();
+  const copy = { file: "db/main.db", pageSize: 512, pageCount: 1, keepPageCount: 1 };
+  const pages = { pageNumbers: new Uint32Array(0), positions: new Float64Array(0) };
+  for (let lost = 1; lost <= 2; lost++) {
+    const checkpoint = bench.pool.checkpoint({ ...copy, ...pages });
+    const copiers = bench.workers.filter(({ name }) => name === "copier");
+    strictEqual(copiers.length, lost);
+    copiers.at(-1)!.die("died");
+    await rejects(checkpoint, { code: "engine_failed" });
+  }
+});
+
+Deno.test("SqlPool: a checkpoint waits for no query, and no query for a checkpoint", async () => {
+  const bench = new Bench();
+  // Both readers run queries that take as long as they like.
+  const queries = [bench.read("long"), bench.read("long, too")];
+  bench.reader(1).answer({ kind: "ready" });
+  deepStrictEqual([bench.reader(0).reads.length, bench.reader(1).reads.length], [1, 1]);
   const copy = { file: "db/main.db", pageSize: 512, pageCount: 1, keepPageCount: 1 };
   const pages = { pageNumbers: new Uint32Array(0), positions: new Float64Array(0) };
   const checkpoint = bench.pool.checkpoint({ ...copy, ...pages });
-  const answers = [bench.read("a"), bench.read("b")];
-  strictEqual(bench.reader(1).reads.length, 0);
-  bench.reader(0).finish();
-  bench.reader(0).finish();
-  await Promise.all(answers);
-  bench.reader(1).die("died");
-  await rejects(checkpoint, { code: "engine_failed" });
+  const copying = bench.workers.find(({ messages }) => messages.some(({ kind }) => kind === "checkpoint"))!;
+  strictEqual(copying.reads.length, 0, "it waits behind a query");
+  for (const reader of [0, 1]) bench.reader(reader).finish();
+  await Promise.all(queries);
+  const next = [bench.read("long"), bench.read("third")];
+  for (const reader of [0, 1]) bench.reader(reader).finish();
+  await Promise.all(next);
+  const { jobId } = copying.messages.find(({ kind }) => kind === "checkpoint") as { jobId: number };
+  copying.answer({ kind: "job_done", jobId, outcome: { ok: true, value: { pageSize: 512, pageCount: 1 } } });
+  await checkpoint;
 });
 
 Deno.test("SqlPool.stop() ends all workers and refuses what waits", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const answers = [bench.read("a"), bench.read("b")];
   bench.pool.stop();
   for (const answer of answers) await rejects(answer, { code: "stopping" });
   strictEqual(bench.workers.every((worker) => worker.isTerminated), true);
 });
 
-Deno.test("SqlPool: a query that waits is served when a long job ends, and refused at its time without any other event", async () => {
-  const bench = new Bench(1);
-  const running = bench.read("running");
-  const late = bench.read("late", { deadlineMs: 100 });
-  const waiting = bench.read("waiting");
-  bench.clock.advance(200);
-  bench.pool.sweep();
-  await rejects(late, { code: "timeout" });
-  bench.reader(1).answer({ kind: "ready" });
-  const check = bench.reader(1).messages.find((message) => message.kind === "check_file")!;
-  const outcome = { ok: true, value: { pageSize: 512, pageCount: 1 } } as const;
-  bench.reader(1).answer({ kind: "job_done", jobId: check.jobId, outcome });
-  bench.reader(1).finish();
-  strictEqual(await waiting, "waiting");
-  bench.reader(0).finish();
-  await running;
-});
-
-Deno.test("SqlPool keeps a reader free for queries although the operator asked for one reader", async () => {
-  const bench = new Bench(1);
-  const query = bench.read("a");
-  bench.reader(0).finish();
-  strictEqual(await query, "a");
-});
-
 Deno.test("SqlPool: two cancelled queries of one message are both stopped, and their numbers do not stay behind", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const aborts = [new AbortController(), new AbortController()];
   const first = bench.read("first");
   const cancelled = aborts.map(({ signal }, i) => bench.read(`cancelled ${i}`, { signal }));
@@ -333,7 +327,7 @@ Deno.test("SqlPool: two cancelled queries of one message are both stopped, and t
 });
 
 Deno.test("SqlPool: a query that was cancelled does not start over when its worker is lost", async () => {
-  const bench = new Bench(1);
+  const bench = new Bench();
   const abort = new AbortController();
   const query = bench.read("a", { signal: abort.signal });
   abort.abort();

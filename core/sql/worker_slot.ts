@@ -26,7 +26,6 @@ export class WorkerSlot {
   #worker: SqlWorker | undefined;
   /** Databases open there, least recently used first, with the sequence number of the next delta each needs. */
   readonly cursors = new Map<DatabaseId, number>();
-  readonly longJobs = new Set<number>();
   segmentsVersion = -1;
   /** It came up and said so. */
   isReady = false;
@@ -56,7 +55,7 @@ export class WorkerSlot {
   }
 
   get isBusy(): boolean {
-    return this.#jobs.size > 0 || this.longJobs.size > 0;
+    return this.#jobs.size > 0;
   }
 
   begin(jobs: readonly ReadJob[], lane: ReadLane, nowMs: Milliseconds, graceMs: Milliseconds): void {

@@ -25,7 +25,6 @@ import {
   servePeerCall,
 } from "./peer_calls.ts";
 import { makePeerHandlers } from "./peer_handlers.ts";
-import { Standing } from "./standing.ts";
 import { ReadGate } from "./read_gate.ts";
 import { describeDatabase, ReadPath } from "./read_path.ts";
 import type {
@@ -42,15 +41,12 @@ import type {
   WriteAnswer,
   WriteRequest,
 } from "./service.ts";
+import { Standing } from "./standing.ts";
 import { Storage } from "./storage.ts";
+import { campaignPauseMs } from "./succession.ts";
 import { Sweeper } from "./sweeper.ts";
 import { type ImportSteps, Transfer } from "./transfer.ts";
 import { WritePath } from "./write_path.ts";
-
-/** Longer than a vote takes (two round trips and a sync), so that the first to campaign has won when the next one would. */
-const CAMPAIGN_STEP_MS = 40;
-/** Clocks and connections differ by a little anyway. */
-const CAMPAIGN_SPREAD_MS = 10;
 
 /** Pause between two attempts to find a leader whose disk is not full. */
 const FULL_HAND_OVER_MS = 10_000;
@@ -461,28 +457,19 @@ export class Node implements NodeService, TransportHandler {
 
   /**
    * The leader's process is gone: no need to wait for the election timeout. Each follower lets go of the leader at once, so
-   * that it may vote, and campaigns when it is its turn: a vote that is split between two costs an election timeout.
-   * Pre-vote keeps a mistake harmless.
+   * that it may vote, and campaigns when it is its turn.
    */
   onDisconnected(peer: NodeId): void {
-    const { raft, clock, random } = this.#parts;
+    const { raft, clock, random, nodeId } = this.#parts;
     if (peer !== this.#driver.leader || this.#stopped) return;
     raft.forgetLeader();
     this.#driver.schedule();
-    const pauseMs = this.#turnAfter(peer) * CAMPAIGN_STEP_MS + random.next() * CAMPAIGN_SPREAD_MS;
-    clock.after(pauseMs, () => {
+    const seat = { lost: peer, self: nodeId, term: this.#driver.term };
+    clock.after(campaignPauseMs(raft.membership.voters, seat, random.next()), () => {
       if (this.#stopped || this.#driver.leader !== 0) return;
       raft.campaign();
       this.#driver.schedule();
     });
-  }
-
-  /** This node's place among those that may follow a leader: another one's in each term. */
-  #turnAfter(leader: NodeId): number {
-    const { raft, nodeId } = this.#parts;
-    const others = raft.membership.voters.filter((id) => id !== leader);
-    const place = others.indexOf(nodeId);
-    return place < 0 ? others.length : (place + this.#driver.term) % others.length;
   }
 
   #onPublished(index: LogIndex): void {

@@ -1,6 +1,7 @@
 import { assert } from "../../core/base/assert.ts";
 import { HandshakeRefused, ListenerHandshake, type Opening } from "../wire/handshake.ts";
 import { NONCE_BYTES } from "../wire/hello.ts";
+import { listen } from "../tcp/listen.ts";
 import { parseAddress } from "./address.ts";
 import type { TransportContext } from "./context.ts";
 import { openConnection } from "./open_connection.ts";
@@ -34,11 +35,12 @@ export class Listener {
 
   /**
    * @returns the port, which the system chose when that of `address` is 0
-   * @throws NodeError bad_request; the errors of Deno.listen
+   * @throws NodeError bad_request for a malformed address, or one that cannot be had
    */
   listen(address: string): number {
     assert(this.#listener === undefined, "Cannot listen twice");
-    this.#listener = Deno.listen(parseAddress(address));
+    const { hostname, port } = parseAddress(address);
+    this.#listener = listen(hostname, port, "--raft");
     this.#acceptLoop = this.#accept(this.#listener);
     return this.#listener.addr.port;
   }

@@ -62,7 +62,7 @@ export class TcpTransport implements Transport {
    *
    * @param address `HOST:PORT`; port 0 lets the system choose
    * @returns the port
-   * @throws NodeError bad_request for a malformed address; the errors of Deno.listen
+   * @throws NodeError bad_request for a malformed address, or one that cannot be had
    */
   listen(address: string): number {
     return this.#listener.listen(address);

@@ -78,10 +78,12 @@ const AREAS: readonly Area[] = [
     may: [code("net/wire/"), BASE, CODEC, types("core/raft/")],
     packages: ["node:crypto", "@msgpack/msgpack", ...PURE_BUILTINS],
   },
+  { path: "net/tcp/", may: [code("net/tcp/"), BASE], packages: [] },
   {
     path: "net/dqlite/",
     may: [
       code("net/dqlite/"),
+      code("net/tcp/"),
       code("net/wire/"),
       BASE,
       types("core/node/service.ts"),
@@ -91,7 +93,7 @@ const AREAS: readonly Area[] = [
   },
   {
     path: "net/peer/",
-    may: [code("net/peer/"), code("net/wire/"), BASE, types("core/raft/")],
+    may: [code("net/peer/"), code("net/tcp/"), code("net/wire/"), BASE, types("core/raft/")],
     packages: ["node:*"],
   },
   {
@@ -103,6 +105,7 @@ const AREAS: readonly Area[] = [
     path: "net/http/",
     may: [
       code("net/http/"),
+      code("net/tcp/"),
       code("net/api/"),
       BASE,
       code("core/node/service.ts"),

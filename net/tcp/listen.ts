@@ -21,7 +21,7 @@ export function listen(hostname: string, port: number, option: string): Deno.Tcp
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "another process has it";
+  if (error instanceof Deno.errors.AddrInUse) return "it is in use";
   if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
   if (error instanceof Deno.errors.PermissionDenied) return "this user may not";
   return error instanceof Error ? error.message : String(error);

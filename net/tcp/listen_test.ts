@@ -10,7 +10,7 @@ Deno.test("listen() says which address it could not have, why, and which option 
     ok(error instanceof NodeError && error.code === "bad_request");
     strictEqual(
       error.message,
-      `Cannot listen on 127.0.0.1:${port}: another process has it; choose another address with --wire`,
+      `Cannot listen on 127.0.0.1:${port}: it is in use; choose another address with --wire`,
     );
     return true;
   });

@@ -73,6 +73,8 @@ export interface Random {
  * `send` is fire and forget: a message may be lost, delayed or repeated, and arrives unchanged or not at all.
  */
 export interface Transport {
+  /** Since the start. */
+  readonly traffic: PeerTraffic;
   send(message: Message): void;
   /**
    * Asks another member and waits for its answer. Rejects with NodeError: `no_leader`-like codes for what never left,
@@ -82,6 +84,12 @@ export interface Transport {
   /** The members to keep connections to; called at each change. */
   setPeers(peers: readonly PeerAddress[]): void;
   close(): Promise<void>;
+}
+
+/** Bytes of messages and calls with all members together; what opens a connection is not counted. */
+export interface PeerTraffic {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
 }
 
 export interface PeerAddress {

@@ -62,6 +62,7 @@ class Bench {
       hardState,
       store: this.store,
       transport: {
+        traffic: { sentBytes: 0, receivedBytes: 0 },
         send: (message) => void this.sent.push(message),
         call: () => Promise.reject(new Error("not used")),
         setPeers: () => {},

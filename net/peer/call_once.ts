@@ -12,6 +12,7 @@ import { SendQueue } from "./send_queue.ts";
 import { closeSocket } from "./socket.ts";
 import { checkSecret } from "./tcp_transport.ts";
 import { PEER_TIMING } from "./timing.ts";
+import { Traffic } from "./traffic.ts";
 
 export interface CallOnceOptions {
   readonly secret?: string | undefined;
@@ -51,6 +52,7 @@ export async function callOnce(
     queue,
     clock,
     timing: PEER_TIMING,
+    traffic: new Traffic(),
     onFrame: (frame) => calls.onFrame(frame),
     onClosed,
   });

@@ -8,6 +8,7 @@ import { Gatherer } from "./gather.ts";
 import type { Lane, SendQueue } from "./send_queue.ts";
 import { closeSocket, writeAll } from "./socket.ts";
 import type { PeerTiming } from "./timing.ts";
+import type { Traffic } from "./traffic.ts";
 import type { EncodedFrame } from "../wire/frame.ts";
 
 /** Frames joined into one write, and so the longest an urgent frame waits for others; a larger frame goes alone. */
@@ -31,6 +32,7 @@ export interface ConnectionOptions {
   readonly queue: SendQueue;
   readonly clock: Clock;
   readonly timing: PeerTiming;
+  readonly traffic: Traffic;
   /** Frames other than ping and pong. A WireError thrown here closes the connection. */
   readonly onFrame: (frame: Frame) => void;
   /** Called once, also for `close()`. */
@@ -89,10 +91,13 @@ export class Connection {
   }
 
   async #writeLoop(): Promise<void> {
-    const { queue, socket } = this.#options;
+    const { queue, socket, traffic } = this.#options;
     try {
       while (!this.#isClosed && !queue.isEmpty) {
-        for (const piece of this.#gatherer.gather(queue.take(WRITE_BYTES_MAX))) await writeAll(socket, piece);
+        for (const piece of this.#gatherer.gather(queue.take(WRITE_BYTES_MAX))) {
+          await writeAll(socket, piece);
+          traffic.sentBytes += piece.byteLength;
+        }
         // A closed connection has cleared its queue, which may serve the next connection by now.
         if (!this.#isClosed) queue.release();
       }
@@ -120,6 +125,7 @@ export class Connection {
   #onBytes(count: number): void {
     if (this.#isClosed) return;
     this.#silentLooks = 0;
+    this.#options.traffic.receivedBytes += count;
     try {
       for (const frame of this.#reader.received(count)) {
         this.#unfinishedLooks = 0;

@@ -2,6 +2,7 @@ import type { Clock, EventSink, Random, TransportHandler } from "../../core/base
 import type { Identity } from "../wire/handshake.ts";
 import type { PeerBounds } from "./bounds.ts";
 import type { PeerTiming } from "./timing.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** What every part of one transport needs. */
 export interface TransportContext {
@@ -14,4 +15,5 @@ export interface TransportContext {
   readonly handler: TransportHandler;
   readonly timing: PeerTiming;
   readonly bounds: PeerBounds;
+  readonly traffic: Traffic;
 }

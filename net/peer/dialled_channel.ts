@@ -9,6 +9,7 @@ import { backoffMs } from "./reconnect.ts";
 import type { SendQueue } from "./send_queue.ts";
 import { closeSocket } from "./socket.ts";
 import type { PeerTiming } from "./timing.ts";
+import type { Traffic } from "./traffic.ts";
 
 export interface DialledChannelOptions {
   readonly peer: PeerAddress;
@@ -19,6 +20,7 @@ export interface DialledChannelOptions {
   readonly random: Random;
   readonly events: EventSink;
   readonly timing: PeerTiming;
+  readonly traffic: Traffic;
   /** Outlives the connections: what waits in it while a dial is under way is sent when it succeeds. */
   readonly queue: SendQueue;
   readonly onFrame: (frame: Frame) => void;
@@ -104,11 +106,12 @@ export class DialledChannel {
   }
 
   #onOpen(socket: Deno.TcpConn): void {
-    const { peer, channel, queue, clock, timing, events, onFrame } = this.#options;
+    const { peer, channel, queue, clock, timing, traffic, events, onFrame } = this.#options;
     this.#toldTrouble = "";
     events.event("peer_connected", { peer: peer.id, channel });
     const onClosed = (reason: CloseReason) => this.#onClosed(reason);
-    const connection = new Connection({ socket, isDialler: true, queue, clock, timing, onFrame, onClosed });
+    const common = { socket, queue, clock, timing, traffic };
+    const connection = new Connection({ ...common, isDialler: true, onFrame, onClosed });
     this.#state = { kind: "open", connection, sinceMs: clock.nowMs() };
   }
 

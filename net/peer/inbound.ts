@@ -84,9 +84,9 @@ export class Inbound {
     onFrame: (frame: Frame) => void,
     onClosed: (reason: CloseReason) => void,
   ): Connection {
-    const { clock, timing, bounds } = this.#context;
+    const { clock, timing, bounds, traffic } = this.#context;
     const queue = new SendQueue(bounds.queueBytesMax, bounds.queueReserveBytes);
-    return new Connection({ socket, isDialler: false, queue, clock, timing, onFrame, onClosed });
+    return new Connection({ socket, isDialler: false, queue, clock, timing, traffic, onFrame, onClosed });
   }
 
   #onMessageFrame(frame: Frame, peer: NodeId): void {

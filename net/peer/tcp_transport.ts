@@ -17,6 +17,7 @@ import { Inbound } from "./inbound.ts";
 import { Listener } from "./listener.ts";
 import { PeerLink } from "./peer_link.ts";
 import { PEER_TIMING, type PeerTiming } from "./timing.ts";
+import { Traffic } from "./traffic.ts";
 
 export interface TcpTransportOptions {
   readonly identity: Identity;
@@ -35,6 +36,7 @@ export interface TcpTransportOptions {
  * Raft messages on one connection, calls on the other. README.md has the picture and the codes of failed calls.
  */
 export class TcpTransport implements Transport {
+  readonly traffic = new Traffic();
   readonly #context: TransportContext;
   readonly #links = new Map<NodeId, PeerLink>();
   readonly #inbound: Inbound;
@@ -48,7 +50,8 @@ export class TcpTransport implements Transport {
     assert(identity.nodeId > 0 && identity.clusterId !== "", "A transport belongs to a member of a cluster");
     const timing = { ...PEER_TIMING, ...options.timing };
     const bounds = { ...PEER_BOUNDS, ...options.bounds };
-    this.#context = { identity, secret, clock, random, events, handler, timing, bounds };
+    const { traffic } = this;
+    this.#context = { identity, secret, clock, random, events, handler, timing, bounds, traffic };
     this.#inbound = new Inbound(this.#context, (peer) => this.#links.get(peer)?.hurry());
     this.#listener = new Listener({
       context: this.#context,

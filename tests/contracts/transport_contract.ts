@@ -89,6 +89,10 @@ export function append(from: NodeId, to: NodeId, previousIndex: number, dataByte
   return { kind: "append", from, to, term: 1, ...previous, commitIndex: 0, entries };
 }
 
+function isAbout(bytes: number, bodies: number): void {
+  ok(bytes >= bodies && bytes < bodies + 1_000, `${bytes} bytes counted for ${bodies}`);
+}
+
 /** An error of a call must say that nothing happened. */
 function isSafe(error: unknown): true {
   ok(error instanceof NodeError, String(error));
@@ -181,6 +185,18 @@ function messageContract(withPair: WithPair): void {
       message.kind === "append" ? message.previousIndex : -1
     );
     deepEqual(indexes, Array.from({ length: COUNT }, (_, index) => index));
+  });
+
+  withPair("traffic counts what leaves and what arrives", async ({ harness, one, two, heardByTwo }) => {
+    const before = { sent: one.traffic.sentBytes, received: two.traffic.receivedBytes };
+    one.send(append(1, 2, 0, 100_000));
+    await harness.until("the append arrives", () => heardByTwo.messages.length === 1);
+    await settle(harness, one.call(2, "echo", new Uint8Array(10_000), 1_000));
+    // The answer comes back; a little more than the bytes of the bodies makes them messages.
+    isAbout(one.traffic.sentBytes - before.sent, 110_000);
+    isAbout(two.traffic.receivedBytes - before.received, 110_000);
+    isAbout(two.traffic.sentBytes, 10_000);
+    isAbout(one.traffic.receivedBytes, 10_000);
   });
 
   withPair("send() to a stranger is dropped in silence", async ({ harness, one, heardByOne, heardByTwo }) => {

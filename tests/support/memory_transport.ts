@@ -133,6 +133,7 @@ export class MemoryTransport implements Transport {
   #peers = new Set<NodeId>();
   readonly #pending = new Set<PendingCall>();
   #isClosed = false;
+  readonly traffic = { sentBytes: 0, receivedBytes: 0 };
 
   constructor(network: MemoryNetwork, id: NodeId, handler: TransportHandler) {
     this.#network = network;
@@ -157,6 +158,7 @@ export class MemoryTransport implements Transport {
     if (link.drop(message)) return;
     const bytes = frameBytes(encodeMessage(message));
     for (let copies = link.duplicate(message) ? 2 : 1; copies > 0; copies--) {
+      this.traffic.sentBytes += bytes.length;
       this.#network.carry(this.#id, message.to, (receiver) => receiver.receive(bytes));
     }
   }
@@ -168,6 +170,7 @@ export class MemoryTransport implements Transport {
       return Promise.reject(new NodeError("no_leader", `${what}: there is no connection to it`));
     }
     const sent = body.slice();
+    this.traffic.sentBytes += sent.length;
     return new Promise((resolve, reject) => {
       const pending: PendingCall = { to, reject: (error) => finish(() => reject(error)) };
       const cancel = this.#network.clock.after(timeoutMs, () =>
@@ -185,7 +188,13 @@ export class MemoryTransport implements Transport {
       this.#pending.add(pending);
       this.#network.carry(this.#id, to, (receiver) => {
         receiver.serve(this.#id, method, sent).then(
-          (answer) => this.#network.carry(to, this.#id, () => finish(() => resolve(answer))),
+          (answer) => {
+            receiver.traffic.sentBytes += answer.length;
+            this.#network.carry(to, this.#id, () => {
+              this.traffic.receivedBytes += answer.length;
+              finish(() => resolve(answer));
+            });
+          },
           (error) => {
             const record = toErrorRecord(error);
             this.#network.carry(to, this.#id, () => pending.reject(fromErrorRecord(record)));
@@ -213,12 +222,14 @@ export class MemoryTransport implements Transport {
   }
 
   receive(bytes: Uint8Array): void {
+    this.traffic.receivedBytes += bytes.length;
     for (const frame of readFrames(bytes, LIMITS.peerFrameBytesMax)) {
       this.#handler.onMessage(decodeMessage(frame));
     }
   }
 
   serve(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    this.traffic.receivedBytes += body.length;
     return this.#handler.onCall(from, method, body);
   }
 

@@ -15,11 +15,13 @@ import { unpackAnswers } from "../sql/packed_answers.ts";
 import type { EncodedFields } from "../sql/values.ts";
 import { asNotLogged, OpenTransaction, type TransactionSite } from "./open_transaction.ts";
 import { SessionLink } from "./session_link.ts";
+import type { BatchOnItsWay } from "./write_stages.ts";
 import type { EntryAt, PendingTransaction, PendingWrite, WriterHost } from "./writer_host.ts";
 
 interface Batch {
   readonly number: number;
   readonly writes: readonly PendingWrite[];
+  readonly startedMs: Milliseconds;
 }
 
 /**
@@ -103,7 +105,7 @@ export class DatabaseWriter {
   #startBatch(): void {
     const writes = this.#takeBatch();
     const batchNumber = this.#host.nextBatchNumber();
-    this.#running = { number: batchNumber, writes };
+    this.#running = { number: batchNumber, writes, startedMs: this.#host.nowMs() };
     const update = this.#link.update(batchNumber);
     if (update === undefined) return;
     const nowMs = this.#host.nowMs();
@@ -240,6 +242,7 @@ export class DatabaseWriter {
 
   #propose(batch: Batch, results: WriteResults): void {
     let at: EntryAt;
+    const ranMs = this.#host.nowMs();
     try {
       at = this.#enter(batch.number, results.bodies);
     } catch (error) {
@@ -248,10 +251,22 @@ export class DatabaseWriter {
     }
     const hasEntry = results.bodies.length > 0;
     const outcomes = unpackAnswers(results.answers);
+    const stages = hasEntry ? this.#stagesOf(batch, results, at.index, outcomes, ranMs) : undefined;
     batch.writes.forEach((write, i) => {
       const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
-      this.#answer(write, outcomes[i], results.replayed.includes(i), committed);
+      this.#answer(write, outcomes[i], results.replayed.includes(i), committed, stages);
     });
+  }
+
+  #stagesOf(
+    { writes, startedMs }: Batch,
+    { runMs: workerMs }: WriteResults,
+    index: LogIndex,
+    outcomes: readonly Outcome<EncodedFields>[],
+    ranMs: Milliseconds,
+  ): BatchOnItsWay {
+    const queuedMs = writes.filter((_, i) => outcomes[i]?.ok === true).map((write) => write.queuedMs);
+    return this.#host.stages.proposed(index, { queuedMs, startedMs, ranMs, workerMs });
   }
 
   /**
@@ -263,11 +278,13 @@ export class DatabaseWriter {
     outcome: Outcome<EncodedFields> | undefined,
     replayed: boolean,
     committed: Promise<LogIndex>,
+    stages: BatchOnItsWay | undefined,
   ): void {
     assert(outcome !== undefined, "A batch answered with too few results");
     committed.then(
       (index) => {
-        if (outcome.ok) write.resolve({ result: { fields: outcome.value, replayed }, index });
+        const committedMs = stages?.committedMs;
+        if (outcome.ok) write.resolve({ result: { fields: outcome.value, replayed }, index, committedMs });
         else write.reject(new NodeError(outcome.error.code, outcome.error.message, outcome.error.details));
       },
       (error) => write.reject(outcome.ok ? error : asNotLogged(error)),

@@ -159,3 +159,41 @@ Deno.test("DatabaseWriter: a statement may not run longer than its request has l
   bench.answer();
   deepStrictEqual(bench.sent.map(({ requests }) => requests[0]!.runMsMax), [1_000, 600]);
 });
+
+Deno.test("DatabaseWriter times a batch from the queue to its results, for writes that succeeded", async () => {
+  const bench = new Bench();
+  const first = bench.write("first");
+  bench.nowMs = 3;
+  const waiting = [bench.write("good"), bench.write("bad")];
+  bench.nowMs = 10;
+  bench.answer({ runMs: 6 });
+  bench.nowMs = 30;
+  const ok = { ok: true, value: { format: "json", count: 1, bytes: new Uint8Array(0) } } as const;
+  const error = { code: "constraint_failed", message: "UNIQUE", details: {} } as const;
+  bench.answer({ runMs: 15, answers: packAnswers([ok, { ok: false, error }]) });
+  bench.nowMs = 31;
+  bench.stages.committed(2);
+  bench.commit();
+  deepStrictEqual((await Promise.allSettled([first, ...waiting])).map(({ status }) => status), [
+    "fulfilled",
+    "fulfilled",
+    "rejected",
+  ]);
+  const { writes, queueMs, sqliteMs, workerMs } = bench.stages.totals;
+  deepStrictEqual({ writes, queueMs, sqliteMs, workerMs }, {
+    writes: 2,
+    queueMs: 0 + 7,
+    sqliteMs: 10 + 20,
+    workerMs: 6 + 15,
+  });
+});
+
+Deno.test("DatabaseWriter does not time a batch that changed nothing", async () => {
+  const bench = new Bench();
+  const write = bench.write("nothing");
+  bench.answer({ bodies: [] });
+  bench.stages.committed(1);
+  bench.commit();
+  await write;
+  strictEqual(bench.stages.totals.writes, 0);
+});

@@ -14,6 +14,8 @@ import type { Raft } from "../raft/raft.ts";
 export interface DriverListener {
   /** A transaction is complete in the log, not yet durable. */
   onTransaction(transaction: AppendedTransaction): void;
+  /** The log is durable on this node up to `index`. */
+  onSynced(index: LogIndex): void;
   onPublished(commitIndex: LogIndex): void;
   onReadState(state: ReadState): void;
   onRole(role: Role, term: Term, leader: NodeId): void;
@@ -229,6 +231,7 @@ export class Driver {
         if (outputs.some((output) => output.entries.length > 0)) await this.#options.log.sync();
         // Something else failed for good meanwhile: nothing may be acknowledged any more.
         if (this.#failed) return;
+        this.#options.listener.onSynced(this.#options.log.syncedIndex);
         const newest = outputs.at(-1) as Output;
         this.raft.persisted(newest.sequence);
         for (const output of outputs) {

@@ -31,6 +31,8 @@ const SELF = 2;
 class Bench {
   readonly sent: Message[] = [];
   readonly told: string[] = [];
+  /** Synced and published index whenever a sync was done. */
+  readonly synced: number[][] = [];
   readonly fatal: Error[] = [];
   readonly store = new PageStore();
   onPublished: () => void = () => {};
@@ -72,6 +74,7 @@ class Bench {
       reserve: this.reserve,
       listener: {
         onTransaction: () => {},
+        onSynced: (index) => this.synced.push([index, this.store.publishedIndex]),
         onPublished: (index) => {
           this.told.push(`published ${index}`);
           this.onPublished();
@@ -161,6 +164,8 @@ Deno.test("Driver acknowledges entries, and publishes them, only after the sync 
   await bench.syncAll();
   deepStrictEqual([bench.sentKinds(), bench.store.publishedIndex], [["append_reply"], 1]);
   strictEqual(bench.log.syncedIndex, 1);
+  const heard = bench.synced.find(([index]) => index === 1);
+  deepStrictEqual(heard, [1, 0], "the listener hears of the sync before the commit");
 });
 
 Deno.test("Driver gives a vote only after it is on disk (promise 1)", async () => {

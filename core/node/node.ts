@@ -81,7 +81,7 @@ export class Node implements NodeService, TransportHandler {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    const { log, store, disk, clock, endOfTurn, events, tickMs, clusterId, createDatabases } = parts;
+    const { log, store, disk, clock, endOfTurn, events, tickMs, clusterId, nodeId, createDatabases } = parts;
     this.#known = new KnownMembers(disk, parts.identity, events);
     this.#sweeper = this.#makeSweeper();
     const driver = this.#driver = this.#makeDriver();
@@ -127,6 +127,7 @@ export class Node implements NodeService, TransportHandler {
     this.#transfer = new Transfer({ disk, clock, pool, reader, steps: this.#importSteps() });
     this.#peerHandlers = makePeerHandlers({
       clusterId,
+      nodeId,
       clock,
       driver,
       writes,
@@ -200,6 +201,7 @@ export class Node implements NodeService, TransportHandler {
       ...this.#parts,
       listener: {
         onTransaction: (transaction) => this.#writes.onTransaction(transaction),
+        onSynced: (index) => this.#writes.stages.synced(index),
         onPublished: (index) => this.#onPublished(index),
         onReadState: (state) => this.#gate.onReadState(state),
         onRole: () => this.#onRole(),
@@ -419,7 +421,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   metrics(): Metric[] {
-    const { raft, log, store, reserve } = this.#parts;
+    const { raft, log, store, reserve, transport } = this.#parts;
     return nodeMetrics({
       isLeader: this.#driver.role === "leader",
       term: this.#driver.term,
@@ -430,6 +432,8 @@ export class Node implements NodeService, TransportHandler {
       membership: raft.membership,
       pool: this.#pool,
       waitingWrites: this.#writes.waitingCount,
+      stages: this.#writes.stages.totals,
+      traffic: transport.traffic,
       storage: this.#storage,
       leaderAgeMs: this.#leaderAgeMs(),
     });

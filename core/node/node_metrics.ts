@@ -1,10 +1,12 @@
 import type { LogIndex, Milliseconds, Term } from "../base/ids.ts";
+import type { PeerTraffic } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import type { Membership } from "../raft/membership.ts";
 import type { SqlPool } from "../sql/pool.ts";
 import type { Metric } from "./service.ts";
 import type { Storage } from "./storage.ts";
+import type { StageTotals } from "./write_stages.ts";
 
 interface Measured {
   readonly isLeader: boolean;
@@ -18,7 +20,19 @@ interface Measured {
   readonly waitingWrites: number;
   readonly storage: Storage;
   readonly leaderAgeMs: Milliseconds;
+  readonly stages: StageTotals;
+  readonly traffic: PeerTraffic;
 }
+
+/** README.md says where the stages begin and end; `net/http/metrics.ts` has the first and the last of them. */
+const STAGES: readonly (readonly [name: string, total: keyof StageTotals, help: string])[] = [
+  ["queue", "queueMs", "in the queue of their database until their batch starts"],
+  ["sqlite", "sqliteMs", "their batch at the writer worker, the way there and back included"],
+  ["sqlite_worker", "workerMs", "their batch in the writer worker; a part of sqlite"],
+  ["log", "logMs", "from the results of the batch until it is in the file of the log"],
+  ["fsync", "fsyncMs", "from there until this node's own sync, or a majority without it, made it durable"],
+  ["network", "networkMs", "from there until a majority has it"],
+];
 
 /** What the node tells Prometheus about itself; `net/http/metrics.ts` adds its requests and writes the text. */
 export function nodeMetrics(node: Measured): Metric[] {
@@ -73,5 +87,15 @@ export function nodeMetrics(node: Measured): Metric[] {
       node.storage.repair.failedCount,
     ),
     counter("sql_workers_replaced_total", "SQL workers that died or hung", node.pool.replacedWorkerCount),
+    counter("peer_sent_bytes_total", "Bytes sent to other members", node.traffic.sentBytes),
+    counter("peer_received_bytes_total", "Bytes received from other members", node.traffic.receivedBytes),
+    counter(
+      "writes_total",
+      "Writes committed while this node led, of which the stages are told",
+      node.stages.writes,
+    ),
+    ...STAGES.map(([name, total, help]) =>
+      counter(`write_${name}_seconds_total`, `Time of writes: ${help}`, node.stages[total] / 1_000)
+    ),
   ];
 }

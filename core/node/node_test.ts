@@ -408,3 +408,57 @@ function makeFile(rows: number): Uint8Array {
     Deno.removeSync(path);
   }
 }
+
+Deno.test("Node: the stages of a write have the times it spent there, and nothing is left out", async () => {
+  await withCluster(3, async (cluster) => {
+    const leader = cluster.node(1);
+    await cluster.finish(cluster.write(1, TABLE));
+    const { clock } = cluster.network;
+    const before = stages(leader);
+    const { writerGate } = cluster.member(1);
+    const startMs = clock.nowMs();
+    writerGate.hold();
+    const first = cluster.write(1, insert("a"));
+    await cluster.advance(20);
+    const second = cluster.write(1, insert("b"));
+    await cluster.advance(40);
+    cluster.network.partition([1], [2, 3]);
+    writerGate.release();
+    await cluster.advance(100);
+    cluster.network.partition([1], [2, 3], false);
+    const answers = await Promise.all([cluster.finish(first), cluster.finish(second)]);
+    const spent = stages(leader);
+    for (const [name, value] of Object.entries(before)) spent[name] = spent[name]! - value;
+    strictEqual(spent["writes"], 2);
+    ok(spent["queue"]! >= 40 && spent["queue"]! < 60, `only the second one waited: ${spent["queue"]}`);
+    ok(
+      spent["sqlite"]! >= 60 && spent["sqlite"]! < 80,
+      `only the first one had its batch held: ${spent["sqlite"]}`,
+    );
+    ok(spent["network"]! >= 2 * 90, `both waited for the others: ${spent["network"]}`);
+    const waitedMs = answers.reduce((sum, { committedMs }) => sum + committedMs!, 0) - startMs -
+      (startMs + 20);
+    const inAll = ["queue", "sqlite", "log", "fsync", "network"].reduce((sum, name) => sum + spent[name]!, 0);
+    ok(Math.abs(inAll - waitedMs) < 1e-6, `${inAll} of ${waitedMs} ms`);
+  });
+});
+
+Deno.test("Node: a write that was passed on is timed by the leader only, whose clock means nothing elsewhere", async () => {
+  await withCluster(3, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE));
+    const before = metric(cluster.node(1), "writes_total");
+    const { committedMs } = await cluster.finish(cluster.write(2, insert("a")));
+    strictEqual(committedMs, undefined);
+    strictEqual(metric(cluster.node(1), "writes_total") - before, 1);
+    strictEqual(metric(cluster.node(2), "writes_total"), 0);
+    ok(metric(cluster.node(2), "peer_sent_bytes_total") > 0);
+    ok(metric(cluster.node(2), "peer_received_bytes_total") > 0);
+  });
+});
+
+/** Milliseconds, and the number of writes. */
+function stages(node: NodeCluster["members"][number]["node"]): Record<string, number> {
+  const names = ["queue", "sqlite", "log", "fsync", "network"];
+  const times = names.map((name) => [name, metric(node, `write_${name}_seconds_total`) * 1_000] as const);
+  return Object.fromEntries([["writes", metric(node, "writes_total")], ...times]);
+}

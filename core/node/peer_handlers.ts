@@ -17,6 +17,7 @@ import type { WritePath } from "./write_path.ts";
 
 export interface PeerHandlersOptions {
   readonly clusterId: string;
+  readonly nodeId: NodeId;
   readonly clock: Clock;
   readonly driver: Driver;
   readonly writes: WritePath;
@@ -36,6 +37,7 @@ export interface PeerHandlersOptions {
 export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
   const {
     clusterId,
+    nodeId,
     clock,
     driver,
     writes,
@@ -50,7 +52,8 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
   } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
-    write: (request, timeoutMs) => writes.write({ ...request, timeoutMs }, until(timeoutMs)),
+    write: (request, timeoutMs, from) =>
+      writes.write({ ...request, timeoutMs }, until(timeoutMs), from !== nodeId),
     create_database: (request, timeoutMs) =>
       writes.createDatabase(request.name, request.mustBeNew, until(timeoutMs)),
     drop_database: (request, timeoutMs) => writes.dropDatabase(request.name, until(timeoutMs)),

@@ -65,6 +65,8 @@ export interface WriteAnswer {
   readonly index: LogIndex;
   /** The idempotency key was known: this is the first answer, nothing was written now. */
   readonly replayed: boolean;
+  /** On the clock of this node, for what it counts; undefined when another member led, or nothing was changed. */
+  readonly committedMs?: Milliseconds | undefined;
 }
 
 export interface TransactionRunOptions {

@@ -15,7 +15,8 @@ import type { Driver } from "./driver.ts";
 import type { ReadGate } from "./read_gate.ts";
 import { requestSize } from "./request_size.ts";
 import type { Transaction, WriteAnswer, WriteRequest } from "./service.ts";
-import type { PendingWrite, WriterHost } from "./writer_host.ts";
+import { WriteStages } from "./write_stages.ts";
+import type { PendingWrite, WriteCommitted, WriterHost } from "./writer_host.ts";
 
 export interface WritePathOptions {
   readonly driver: Driver;
@@ -36,6 +37,7 @@ const WRITERS_OPEN_MAX = 64;
 
 /** Everything that adds to the log, on the leader. On any other node each call throws `not_leader`. */
 export class WritePath {
+  readonly stages: WriteStages;
   readonly #options: WritePathOptions;
   readonly #host: WriterHost;
   readonly #waiters = new CommitWaiters();
@@ -47,7 +49,9 @@ export class WritePath {
   constructor(options: WritePathOptions) {
     this.#options = options;
     const { pool, clock } = options;
+    this.stages = new WriteStages(() => clock.nowMs());
     this.#host = {
+      stages: this.stages,
       nowMs: () => clock.nowMs(),
       endOfTurn: options.endOfTurn,
       nextBatchNumber: () => ++this.#batchNumber,
@@ -73,20 +77,19 @@ export class WritePath {
     return count;
   }
 
-  async write(request: WriteRequest, deadlineMs: Milliseconds): Promise<WriteAnswer> {
+  /** @param isPassedOn by another member, for whose clock the moment of the commit means nothing */
+  async write(request: WriteRequest, deadlineMs: Milliseconds, isPassedOn: boolean): Promise<WriteAnswer> {
+    const queuedMs = this.#options.clock.nowMs();
     this.#mustLead();
     // No waiting between finding the database and queuing the write: it could be dropped meanwhile.
     const database = this.#databaseFor(request.database) ??
       await this.#notFound(request.database, deadlineMs);
-    const { result, index } = await new Promise<
-      { result: { fields: WriteAnswer["fields"]; replayed: boolean }; index: LogIndex }
-    >(
-      (resolve, reject) => {
-        const write: PendingWrite = { request, bytes: requestSize(request), deadlineMs, resolve, reject };
-        this.#writerFor(database).add(write);
-      },
-    );
-    return { ...result, index };
+    const { result, index, committedMs } = await new Promise<WriteCommitted>((resolve, reject) => {
+      const bytes = requestSize(request);
+      const write: PendingWrite = { request, bytes, deadlineMs, queuedMs, resolve, reject };
+      this.#writerFor(database).add(write);
+    });
+    return { ...result, index, committedMs: isPassedOn ? undefined : committedMs };
   }
 
   /**
@@ -186,10 +189,12 @@ export class WritePath {
   }
 
   onTransaction({ database, delta }: AppendedTransaction): void {
+    this.stages.appended(this.#options.log.lastIndex());
     this.#writers.get(database.id)?.onLocated(delta);
   }
 
   onPublished(commitIndex: LogIndex): void {
+    this.stages.committed(commitIndex);
     this.#waiters.published(commitIndex, (index) => this.#options.log.termAt(index));
     for (const writer of this.#writers.values()) writer.pump();
   }
@@ -221,6 +226,7 @@ export class WritePath {
 
   /** What is not in the log is refused; what is in it waits for its fate. */
   onLeadershipLost(): void {
+    this.stages.forget();
     const error = new NodeError("not_leader", "Write refused: this node stopped leading; nothing was logged");
     for (const writer of this.#writers.values()) writer.close(error);
     this.#writers.clear();

@@ -5,6 +5,7 @@ import type { Database } from "../pages/database.ts";
 import type { DatabaseBase, TransactionMessage, WriteMessage } from "../sql/messages.ts";
 import type { EncodedFields } from "../sql/values.ts";
 import type { Transaction, WriteRequest } from "./service.ts";
+import type { WriteStages } from "./write_stages.ts";
 
 export interface WriteResult {
   readonly fields: EncodedFields;
@@ -12,12 +13,20 @@ export interface WriteResult {
   readonly replayed: boolean;
 }
 
+export interface WriteCommitted {
+  readonly result: WriteResult;
+  readonly index: LogIndex;
+  /** Undefined where its batch changed nothing. */
+  readonly committedMs: Milliseconds | undefined;
+}
+
 /** A write that waits for its turn. */
 export interface PendingWrite {
   readonly request: WriteRequest;
   readonly bytes: number;
   readonly deadlineMs: Milliseconds;
-  readonly resolve: (answer: { result: WriteResult; index: LogIndex }) => void;
+  readonly queuedMs: Milliseconds;
+  readonly resolve: (answer: WriteCommitted) => void;
   readonly reject: (error: NodeError) => void;
 }
 
@@ -56,6 +65,7 @@ export interface WriterHost {
   /** The same for an answer without an entry of its own: also that this node still led when it was given. */
   readonly confirmed: (at: EntryAt, deadlineMs: Milliseconds) => Promise<LogIndex>;
   readonly endOfTurn: EndOfTurn;
+  readonly stages: Pick<WriteStages, "proposed">;
   /** The leader may take more into its log now. */
   readonly mayPropose: () => boolean;
 }

@@ -167,6 +167,8 @@ export interface WriteResults {
   readonly replayed: readonly number[];
   /** Bodies of the entries to propose, in order; empty when nothing was changed. */
   readonly bodies: readonly Uint8Array[];
+  /** Time from the arrival of the batch at the worker until its results left. */
+  readonly runMs: Milliseconds;
   /**
    * The session died while it ran this request: nothing of the batch counts, the other requests may be run again in
    * a new session (promise 7).

@@ -176,18 +176,21 @@ export class WorkerCore {
   async #write(message: WriteMessage): Promise<void> {
     const { jobId, databaseId, batchNumber, requests } = message;
     Atomics.store(this.#options.cancel, 1, jobId);
+    const { clock } = this.#options;
+    const beganMs = clock.nowMs();
     try {
       const writer = await this.#writerFor(message);
       const batch = this.#runBatch(writer, message);
+      const runMs = clock.nowMs() - beganMs;
       this.#post(
-        { kind: "write_results", jobId, databaseId, batchNumber, ...batch },
+        { kind: "write_results", jobId, databaseId, batchNumber, runMs, ...batch },
         [batch.answers.bytes, ...batch.bodies].map(bufferOf),
       );
     } catch (error) {
       this.#closeWriter(databaseId);
       const failed = { ok: false, error: toErrorRecord(error) } as const;
       const answers = packAnswers(requests.map(() => failed));
-      const nothing = { answers, replayed: [], bodies: [], diedAt: -1 };
+      const nothing = { answers, replayed: [], bodies: [], runMs: clock.nowMs() - beganMs, diedAt: -1 };
       this.#post({ kind: "write_results", jobId, databaseId, batchNumber, ...nothing });
     } finally {
       Atomics.store(this.#options.cancel, 1, 0);

@@ -220,13 +220,13 @@ Deno.test("a view of a database without pages is empty, and a missing table is a
   await rejects(bench.read(view, ALL), { code: "sql_error", message: /no such table: t/ });
 });
 
-Deno.test("a query that waited behind others past its time limit is refused, not run (promise 5)", async () => {
+/** A worker for which each look at the time takes 10 ms, and how it finds an empty database. */
+function slowWorker() {
   const answers: MessageFromWorker[] = [];
   const clock = new ManualClock();
   const core = new WorkerCore({
     module: loadEngineModule(),
     disk: new SimDisk({ seed: 1 }),
-    // Each look at the time takes a while.
     clock: {
       nowMs: () => {
         clock.advance(10);
@@ -241,6 +241,11 @@ Deno.test("a query that waited behind others past its time limit is refused, not
   });
   const pages = new PageIndex().export(Infinity);
   const base = { databaseId: 1, pageSize: 512, file: undefined, filePageCount: 0, pages };
+  return { answers, clock, core, base };
+}
+
+Deno.test("a query that waited behind others past its time limit is refused, not run (promise 5)", async () => {
+  const { answers, core, base } = slowWorker();
   const job = (jobId: number, runMsMax: number) => ({
     jobId,
     databaseId: 1,
@@ -261,4 +266,21 @@ Deno.test("a query that waited behind others past its time limit is refused, not
   )
     .map((outcome) => outcome.ok ? "ok" : outcome.error.code);
   deepStrictEqual(outcomes, ["ok", "timeout", "ok"]);
+});
+
+Deno.test("a batch comes back with the time it took", async () => {
+  const { answers, clock, core, base } = slowWorker();
+  const request = {
+    kind: "execute",
+    statements: [{ sql: "CREATE TABLE t (id)", parameters: [] }],
+    format: "json",
+    rowShape: "arrays",
+    runMsMax: 1_000_000,
+  } as const;
+  const before = clock.nowMs();
+  const batch = { databaseId: 1, batchNumber: 1, located: [], locatedBatch: 0, base };
+  await core.handle({ kind: "write", jobId: 1, requests: [request], ...batch });
+  const [results] = answers;
+  ok(results?.kind === "write_results" && results.bodies.length === 1, JSON.stringify(results));
+  strictEqual(results.runMs, clock.nowMs() - before - 10, "from its first look at the time to its last");
 });

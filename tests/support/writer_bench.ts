@@ -1,5 +1,6 @@
 import { DatabaseWriter } from "../../core/node/database_writer.ts";
 import type { Transaction } from "../../core/node/service.ts";
+import { WriteStages } from "../../core/node/write_stages.ts";
 import type { PendingWrite } from "../../core/node/writer_host.ts";
 import type { NodeError } from "../../core/base/errors.ts";
 import { Database } from "../../core/pages/database.ts";
@@ -27,6 +28,7 @@ export class WriterBench {
   #batchNumber = 0;
   /** Answers without an entry that asked whether this node still leads. */
   confirmedCount = 0;
+  readonly stages = new WriteStages(() => this.nowMs);
   readonly writer = new DatabaseWriter(new Database(1, "main", 512, true), {
     nowMs: () => this.nowMs,
     endOfTurn: (callback) => callback(),
@@ -55,6 +57,7 @@ export class WriterBench {
       this.confirmedCount++;
       return new Promise((resolve) => this.#commits.push(() => resolve(index)));
     },
+    stages: this.stages,
     mayPropose: () => true,
   });
 
@@ -68,7 +71,8 @@ export class WriterBench {
         format: "json",
         rowShape: "arrays",
       } as const;
-      const write: PendingWrite = { request, bytes: 10, deadlineMs: this.nowMs + 1_000, resolve, reject };
+      const deadlineMs = this.nowMs + 1_000;
+      const write: PendingWrite = { request, bytes: 10, deadlineMs, queuedMs: this.nowMs, resolve, reject };
       this.writer.add(write);
     });
   }
@@ -84,6 +88,7 @@ export class WriterBench {
       batchNumber: message.batchNumber,
       answers: packAnswers(message.requests.map(() => ok)),
       replayed: [],
+      runMs: 0,
       bodies: [new Uint8Array([message.batchNumber])],
       ...results,
     });

@@ -97,7 +97,7 @@ class App {
 
   async handle(request: HttpRequest): Promise<HttpResponse> {
     const { metrics, clock } = this.#services;
-    const startMs = clock.nowMs();
+    const startMs = request.arrivedMs ?? clock.nowMs();
     let label: RouteLabel = "unmatched";
     let response: HttpResponse;
     metrics.inFlight++;

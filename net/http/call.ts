@@ -117,8 +117,13 @@ export class Call {
   }
 
   /** An answer whose rows are encoded already. */
-  spliced(fields: EncodedFields, facts: AnswerFacts, index: LogIndex): HttpResponse {
-    return { status: 200, headers: this.headers(index), body: spliceFields(fields, facts) };
+  spliced(
+    fields: EncodedFields,
+    facts: AnswerFacts,
+    index: LogIndex,
+    committedMs?: Milliseconds,
+  ): HttpResponse {
+    return { status: 200, headers: this.headers(index), body: spliceFields(fields, facts), committedMs };
   }
 
   headers(index?: LogIndex): readonly string[] {

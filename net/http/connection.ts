@@ -49,6 +49,8 @@ export class HttpConnection {
   readonly io: ConnectionIo;
   readonly #context: ConnectionContext;
   #isDraining = false;
+  /** The head of the newest request was complete. */
+  #arrivedMs: Milliseconds = 0;
 
   constructor(io: ConnectionIo, context: ConnectionContext) {
     this.io = io;
@@ -108,6 +110,7 @@ export class HttpConnection {
       const { end, resume } = findHeadEnd(io.bytes, io.start + scanned, io.end);
       if (end >= 0) {
         if (end - io.start > headBytesMax) throw headTooLarge(headBytesMax);
+        this.#arrivedMs = this.#context.clock.nowMs();
         const head = parseHead(io.bytes, io.start, end);
         io.start = end;
         return head;
@@ -122,7 +125,7 @@ export class HttpConnection {
 
   #openRequest(head: RequestHead): ConnectionRequest {
     const { io } = this;
-    const request = new ConnectionRequest(head);
+    const request = new ConnectionRequest(head, this.#arrivedMs);
     io.onEnded = () => request.abort();
     if (head.framing !== "chunked" && head.framing <= io.end - io.start) {
       const end = io.start + head.framing;
@@ -163,11 +166,14 @@ export class HttpConnection {
   }
 
   async #send(response: HttpResponse, isHead: boolean, closes: boolean): Promise<void> {
-    const { metrics } = this.#context;
+    const { metrics, clock } = this.#context;
     const bytes = isStream(response.body) ? 0 : bodyLength(response.body);
     metrics.responseBytesPending += bytes;
     try {
-      await writeResponse(this.io, response, { isHead, closes, date: this.#context.date });
+      const written = writeResponse(this.io, response, { isHead, closes, date: this.#context.date });
+      // The socket has the first bytes, of small answers all; when the client takes them is its affair.
+      if (response.committedMs !== undefined) metrics.writeAnswerMs += clock.nowMs() - response.committedMs;
+      await written;
     } finally {
       metrics.responseBytesPending -= bytes;
     }
@@ -206,12 +212,14 @@ class ConnectionRequest implements HttpRequest, CancelSignal {
   readonly path: string;
   readonly query: string;
   readonly headers: ReadonlyMap<string, string>;
+  readonly arrivedMs: Milliseconds;
   body: Uint8Array | BodyReader = NO_BODY;
   isBodyRead = false;
   aborted = false;
   #listeners: (() => void)[] = [];
 
-  constructor(head: RequestHead) {
+  constructor(head: RequestHead, arrivedMs: Milliseconds) {
+    this.arrivedMs = arrivedMs;
     this.method = head.method;
     this.path = head.path;
     this.query = head.query;

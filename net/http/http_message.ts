@@ -1,5 +1,6 @@
-import type { CancelSignal } from "../../core/base/ports.ts";
 /** Requests and responses as plain values, so that the application is tested without a socket. */
+import type { Milliseconds } from "../../core/base/ids.ts";
+import type { CancelSignal } from "../../core/base/ports.ts";
 
 /** A request body that is not in memory yet. */
 export interface BodyReader {
@@ -23,6 +24,8 @@ export interface HttpRequest {
   readonly headers: ReadonlyMap<string, string>;
   /** Bytes are valid until the response is there. Empty when the request has no body. */
   readonly body: Uint8Array | BodyReader;
+  /** When its head was complete, on the clock of the server. */
+  readonly arrivedMs?: Milliseconds;
   /** Aborted when the client disconnects before the response is there. */
   readonly signal: CancelSignal;
 }
@@ -43,6 +46,8 @@ export interface HttpResponse {
   /** Whole header lines without line ends, such as `content-type: application/json`. Framing is the server's. */
   readonly headers: readonly string[];
   readonly body: ResponseBody;
+  /** When the write it answers was committed, where that is known: the way from there to the socket is counted. */
+  readonly committedMs?: Milliseconds | undefined;
 }
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;

@@ -21,6 +21,10 @@ export class HttpMetrics {
   connectionsRefused = 0;
   /** Bytes of answers that clients have not taken yet. */
   responseBytesPending = 0;
+  /** Of writes that this node committed as the leader, from the head of the request to the write path. */
+  writeParseMs = 0;
+  /** Of the same writes, from the commit to the socket. */
+  writeAnswerMs = 0;
 
   countRequest(route: RouteLabel, status: number, elapsedMs: number): void {
     let counts = this.#routes.get(route);
@@ -67,6 +71,18 @@ export class HttpMetrics {
       "counter",
       "HTTP connections refused at the limit",
       this.connectionsRefused,
+    );
+    text += single(
+      "write_parse_seconds_total",
+      "counter",
+      "Time of writes: from the complete head of the request until it is decoded and handed on",
+      this.writeParseMs / 1_000,
+    );
+    text += single(
+      "write_answer_seconds_total",
+      "counter",
+      "Time of writes: from the commit until the answer is handed to the socket",
+      this.writeAnswerMs / 1_000,
     );
     return text + single(
       "http_response_bytes_pending",

@@ -478,3 +478,29 @@ Deno.test("stop closes what is left after its deadline and aborts its request", 
   await expectClosed(client);
   await close();
 });
+
+Deno.test("a write is timed from its head to the write path, and from the commit to the socket", () =>
+  withServer(async ({ connect, clock, metrics, node }) => {
+    const body = `{"sql":"INSERT INTO t VALUES (1)"}`;
+    const request = post(body);
+    const client = await connect();
+    await client.send(request.slice(0, -body.length));
+    await until(() => metrics.inFlight === 1, "the head to be read");
+    clock.advance(5);
+    node.commit = () => {
+      clock.advance(100);
+      const committedMs = clock.nowMs();
+      clock.advance(7);
+      return committedMs;
+    };
+    await client.send(body);
+    assert.equal((await client.response()).status, 200);
+    assert.deepEqual([metrics.writeParseMs, metrics.writeAnswerMs], [5, 7]);
+    node.commit = () => undefined;
+    await client.send(request);
+    assert.equal((await client.response()).status, 200);
+    assert.deepEqual([metrics.writeParseMs, metrics.writeAnswerMs], [5, 7], "another member led");
+    const text = metrics.render([]);
+    assert.match(text, /\nwalraft_write_parse_seconds_total 0.005\n/);
+    assert.match(text, /\nwalraft_write_answer_seconds_total 0.007\n/);
+  }));

@@ -31,6 +31,8 @@ export class FakeNodeService implements NodeService {
   failure: unknown;
   ready = true;
   replayed = false;
+  /** When the next writes were committed; lets time pass where the test wants it. */
+  commit: () => number | undefined = () => undefined;
   /** Runs instead of the plain answer of `query`. */
   onQuery: ((request: QueryRequest) => Promise<QueryAnswer>) | undefined;
   /** JSON text of the fields of the next answers, without braces. */
@@ -51,7 +53,8 @@ export class FakeNodeService implements NodeService {
     this.writes.push(request);
     return this.#answer(() => {
       const text = request.kind === "execute" ? this.writeFields : this.batchFields;
-      return { fields: encodeFields(text, request.format), index: 13, replayed: this.replayed };
+      const fields = encodeFields(text, request.format);
+      return { fields, index: 13, replayed: this.replayed, committedMs: this.commit() };
     });
   }
 

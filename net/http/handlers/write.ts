@@ -34,13 +34,15 @@ export async function batch(call: Call): Promise<HttpResponse> {
 /** A write goes on when the client disconnects: it may be in the log already. */
 async function write(call: Call, request: WriteRequest): Promise<HttpResponse> {
   const idempotencyKey = call.idempotencyKey;
+  const parseMs = call.elapsedMs;
   const answer = await call.node.write(
     idempotencyKey === undefined ? request : { ...request, idempotencyKey },
   );
+  if (answer.committedMs !== undefined) call.services.metrics.writeParseMs += parseMs;
   const facts = {
     index: answer.index,
     time_ms: call.elapsedMs,
     replayed: answer.replayed ? true : undefined,
   };
-  return call.spliced(answer.fields, facts, answer.index);
+  return call.spliced(answer.fields, facts, answer.index, answer.committedMs);
 }

@@ -33,6 +33,7 @@ export interface LoadResult {
 
 export interface LatencySummary {
   readonly count: number;
+  readonly meanMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly p999Ms: number;
@@ -79,6 +80,7 @@ export class LatencyHistogram {
   summary(): LatencySummary {
     return {
       count: this.#count,
+      meanMs: this.meanMs,
       p50Ms: this.quantileMs(0.5),
       p99Ms: this.quantileMs(0.99),
       p999Ms: this.quantileMs(0.999),

@@ -4,12 +4,14 @@ import { LatencyHistogram, prepareRequest, runLoad } from "./http_load.ts";
 Deno.test("LatencyHistogram: quantiles are right within a twentieth, and never above the largest", () => {
   const histogram = new LatencyHistogram();
   for (let value = 1; value <= 10_000; value++) histogram.record(value / 100);
-  const { count, p50Ms, p99Ms, p999Ms } = histogram.summary();
+  const { count, meanMs, p50Ms, p99Ms, p999Ms } = histogram.summary();
   strictEqual(count, 10_000);
+  strictEqual(Math.round(meanMs * 1_000), 50_005);
   for (const [found, exact] of [[p50Ms, 50], [p99Ms, 99], [p999Ms, 99.9]] as const) {
     ok(found >= exact * 0.999 && found <= Math.min(exact * 1.05, 100), `${found} for ${exact}`);
   }
-  deepStrictEqual(new LatencyHistogram().summary(), { count: 0, p50Ms: 0, p99Ms: 0, p999Ms: 0 });
+  const none = new LatencyHistogram().summary();
+  deepStrictEqual(none, { count: 0, meanMs: 0, p50Ms: 0, p99Ms: 0, p999Ms: 0 });
 });
 
 Deno.test("runLoad: successes are timed, failures counted with the first one's text, broken sockets survived", async () => {

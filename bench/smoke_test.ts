@@ -45,6 +45,11 @@ Deno.test("cluster_bench: the profile of a write names its stages", async () => 
     only: (id) => id === "insert_indexed",
   });
   const text = profileText(profiles);
+  match(text, /^One write in ms: parse [0-9.]+, queue .* between members$/m);
+  const { times } = profiles[0]!;
+  ok(times !== undefined && times.logBytes > 100 && times.networkBytes > times.logBytes, text);
+  // The others may be faster than the leader's own disk.
+  for (const [stage, ms] of Object.entries(times.stagesMs)) ok(stage === "network" ? ms >= 0 : ms > 0, text);
   for (const stage of ["parse", "log", "SQLite", "Raft"]) {
     match(text, new RegExp(`^\\| ${stage} `, "m"));
   }

@@ -1,6 +1,7 @@
 /**
- * Where the time of a call goes, by default of a write. Processor time comes from a profile of every thread of the leader, sorted by what the code is
- * for; what is waited for comes from the counters of the leader, and a sync of the disk is timed by itself.
+ * Where the time of a call goes, by default of a write, measured twice: its way by the counters of the leader, then, in a run
+ * of its own since it slows everything, a profile of every thread of the leader, sorted by what the code is for. A sync
+ * of the disk is timed by itself.
  */
 import { type NodeProcess, ProcessCluster } from "../tests/cluster/process_cluster.ts";
 import { NODE_FLAGS, prepareTables } from "./cluster_lines.ts";
@@ -11,6 +12,7 @@ import type { LoadOutcome } from "./load_process.ts";
 import { medianSyncMs } from "./native_baseline.ts";
 import { markdownTable } from "./report.ts";
 import { metricIn } from "./usage.ts";
+import { metricsOf, type WriteTimes, writeTimes, writeTimesText } from "./write_times.ts";
 import { type Workload, type WorkloadId, workloads, type WorkloadSizes } from "./workloads.ts";
 
 export interface StageProfile {
@@ -24,8 +26,11 @@ export interface StageProfile {
   readonly syncsPerCall: number;
   /** A sync of a page by itself, on the disk of the nodes. */
   readonly syncMs: number;
-  /** Waiting and working of one write by the leader's own counters, in milliseconds; empty where it has none. */
-  readonly waits: readonly { readonly stage: string; readonly ms: number }[];
+  /** Without the profiler, as all that follows. */
+  readonly meanMs: number;
+  readonly plainP50Ms: number;
+  /** Undefined for calls that write nothing. */
+  readonly times: WriteTimes | undefined;
 }
 
 export interface ThreadTimes {
@@ -48,8 +53,6 @@ export interface ProfileOptions {
 const SYNCS = 200;
 /** Functions shown of a thread. */
 const HOTTEST = 12;
-/** Counters of seconds, one for each stage of a write: `walraft_write_queue_seconds_total` and so on. */
-const STAGE_COUNTER = /^walraft_write_(\w+)_seconds_total (\S+)$/gm;
 
 export async function profileStages(options: ProfileOptions): Promise<StageProfile[]> {
   const syncMs = medianSyncMs(SYNCS);
@@ -61,13 +64,16 @@ export async function profileStages(options: ProfileOptions): Promise<StageProfi
   for (const workload of workloads({ ...options.sizes, index })) {
     if (!options.only(workload.id)) continue;
     for (const connections of workload.connections ?? options.connections) {
-      profiles.push(await profileOnce({ inspected, client, workload, connections, options, syncMs }));
+      profiles.push(
+        await profileOnce({ cluster, inspected, client, workload, connections, options, syncMs }),
+      );
     }
   }
   return profiles;
 }
 
 interface Profiling {
+  readonly cluster: ProcessCluster;
   readonly inspected: InspectedNode;
   readonly client: LoadClient;
   readonly workload: Workload;
@@ -77,16 +83,22 @@ interface Profiling {
 }
 
 async function profileOnce(profiling: Profiling): Promise<StageProfile> {
-  const { inspected, client, workload, connections, options, syncMs } = profiling;
+  const { cluster, inspected, client, workload, connections, options, syncMs } = profiling;
   const load = { port: inspected.node.httpPort, connections, requests: workload.requests };
   await client.run({ loads: [{ ...load, durationMs: options.warmupMs, warmupMs: 0 }] });
-  const before = await metrics(inspected.node);
+  const measured = { loads: [{ ...load, durationMs: options.seconds * 1_000, warmupMs: 0 }] };
+  const metrics = (): Promise<string[]> => metricsOf(cluster, inspected.node.httpPort);
+  const plainBefore = await metrics();
+  const [plain] = await client.run(measured);
+  const before = await metrics();
   let outcome: LoadOutcome | undefined;
   const profiles = await inspected.inspector.profile(async () => {
-    [outcome] = await client.run({ loads: [{ ...load, durationMs: options.seconds * 1_000, warmupMs: 0 }] });
+    [outcome] = await client.run(measured);
   });
-  const after = await metrics(inspected.node);
-  if (outcome === undefined) throw new Error("The load generator answered without an outcome");
+  const after = await metrics();
+  if (outcome === undefined || plain === undefined) {
+    throw new Error("The load generator answered without an outcome");
+  }
   const calls = Math.max(1, outcome.callsInAll);
   const threads = profiles.map(({ thread, profile }) => ({
     thread,
@@ -99,35 +111,27 @@ async function profileOnce(profiling: Profiling): Promise<StageProfile> {
     connections,
     calls,
     p50Ms: outcome.latency.p50Ms,
-    errors: outcome.failures,
+    errors: plain.failures + outcome.failures,
     threads: threads.filter(({ stages }) => [...stages].some(([stage, us]) => stage !== "idle" && us >= 1)),
-    syncsPerCall: ((metricIn(after, syncs) ?? 0) - (metricIn(before, syncs) ?? 0)) / calls,
+    syncsPerCall: ((metricIn(after[0] ?? "", syncs) ?? 0) - (metricIn(before[0] ?? "", syncs) ?? 0)) / calls,
     syncMs,
-    waits: waits(before, after, calls),
+    meanMs: plain.latency.meanMs,
+    plainP50Ms: plain.latency.p50Ms,
+    times: writeTimes(plainBefore, before),
   };
-}
-
-async function metrics(node: NodeProcess): Promise<string> {
-  return (await node.request("GET", "/metrics")).body as string;
-}
-
-function waits(before: string, after: string, calls: number): { stage: string; ms: number }[] {
-  return [...after.matchAll(STAGE_COUNTER)].map(([, stage = "", seconds]) => {
-    const from = metricIn(before, `walraft_write_${stage}_seconds_total`) ?? 0;
-    return { stage: stage.replaceAll("_", " "), ms: (Number(seconds) - from) * 1_000 / calls };
-  });
 }
 
 /** Markdown, a section for each number of connections. */
 export function profileText(profiles: readonly StageProfile[]): string {
   return profiles.map((profile) => {
-    const waited = profile.waits.map(({ stage, ms }) => `${stage} ${ms.toFixed(3)} ms`).join(", ");
+    const { times } = profile;
     const head = `${profile.title}, ${profile.connections} connections, ${profile.calls} calls, ` +
-      `p50 ${profile.p50Ms.toFixed(2)} ms with the profiler, ${
+      `p50 ${profile.plainP50Ms.toFixed(2)} ms, ${profile.p50Ms.toFixed(2)} ms with the profiler, ${
         profile.syncsPerCall.toFixed(3)
       } syncs a call, ` +
       `one sync alone ${profile.syncMs.toFixed(2)} ms`;
-    const parts = [head, ...(waited === "" ? [] : [`waited and worked: ${waited}`]), stageTable(profile)];
+    const way = times === undefined ? [] : [writeTimesText(times, profile.meanMs)];
+    const parts = [head, ...way, stageTable(profile)];
     return [...parts, ...profile.threads.map(hottestTable)].join("\n\n");
   }).join("\n\n");
 }

@@ -7,7 +7,7 @@ import { judgeTargets } from "./targets.ts";
 function line(system: string, workload: string, connections: number, perSecond: number, ms = 1): BenchLine {
   return toBenchLine({
     head: { system, workload, title: `${workload} <&>`, connections },
-    latency: { count: perSecond, p50Ms: ms, p99Ms: ms * 2, p999Ms: ms * 3 },
+    latency: { count: perSecond, meanMs: ms, p50Ms: ms, p99Ms: ms * 2, p999Ms: ms * 3 },
     seconds: 1,
     errors: 0,
   }, { ...NO_COSTS, logBytes: 650 });

@@ -435,6 +435,9 @@ Deno.test("Node: the stages of a write have the times it spent there, and nothin
       spent["sqlite"]! >= 60 && spent["sqlite"]! < 80,
       `only the first one had its batch held: ${spent["sqlite"]}`,
     );
+    for (const name of ["log", "fsync"]) {
+      ok(spent[name]! >= 0 && spent[name]! < 2 * 20, `nothing held up the ${name}: ${spent[name]}`);
+    }
     ok(spent["network"]! >= 2 * 90, `both waited for the others: ${spent["network"]}`);
     const waitedMs = answers.reduce((sum, { committedMs }) => sum + committedMs!, 0) - startMs -
       (startMs + 20);
@@ -453,6 +456,21 @@ Deno.test("Node: a write that was passed on is timed by the leader only, whose c
     strictEqual(metric(cluster.node(2), "writes_total"), 0);
     ok(metric(cluster.node(2), "peer_sent_bytes_total") > 0);
     ok(metric(cluster.node(2), "peer_received_bytes_total") > 0);
+  });
+});
+
+Deno.test("Node: a write that was on its way when leadership was lost is not timed", async () => {
+  await withCluster(3, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE));
+    const before = metric(cluster.node(1), "writes_total");
+    const tip = metric(cluster.node(1), "log_tip_index");
+    cluster.network.partition([1], [2, 3]);
+    const write = cluster.write(1, insert("a"));
+    await cluster.until(() => metric(cluster.node(1), "log_tip_index") > tip);
+    await depose(cluster, 1, [2, 3]);
+    await cluster.finish(write);
+    await cluster.until(() => metric(cluster.node(1), "commit_index") > tip + 1);
+    strictEqual(metric(cluster.node(1), "writes_total"), before);
   });
 });
 

@@ -44,6 +44,7 @@ Deno.test("WriteStages: batches on their way at the same time are told apart by 
   bench.at(30, () => stages.appended(9));
   // A sync that began before the second append.
   bench.at(100, () => stages.synced(7));
+  bench.at(150, () => stages.synced(8));
   bench.at(200, () => stages.committed(8));
   deepStrictEqual(stages.totals, { ...NOTHING, writes: 1, logMs: 10, fsyncMs: 90, networkMs: 100 });
   bench.at(300, () => stages.synced(9));

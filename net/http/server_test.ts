@@ -484,6 +484,7 @@ Deno.test("a write is timed from its head to the write path, and from the commit
     const body = `{"sql":"INSERT INTO t VALUES (1)"}`;
     const request = post(body);
     const client = await connect();
+    clock.advance(50);
     await client.send(request.slice(0, -body.length));
     await until(() => metrics.inFlight === 1, "the head to be read");
     clock.advance(5);

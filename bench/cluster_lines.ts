@@ -2,7 +2,7 @@ import { type NodeProcess, ProcessCluster } from "../tests/cluster/process_clust
 import { type BenchLine, type Measured, toBenchLine } from "./bench_line.ts";
 import { LoadClient } from "./load_client.ts";
 import type { Load, LoadOutcome } from "./load_process.ts";
-import { bytesSentAtPorts, costs, cpuMs, metricIn, type Usage } from "./usage.ts";
+import { costs, cpuMs, metricIn, type Usage } from "./usage.ts";
 import {
   ANALYSIS,
   analysisSteps,
@@ -147,13 +147,12 @@ async function usage({ cluster, leader, client }: Measurement): Promise<Usage> {
     serverCpuMs: cpuMs(cluster.nodes.map((node) => node.processId)),
     clientCpuMs: cpuMs([client.processId]),
     logBytes: metricIn(metrics[cluster.nodes.indexOf(leader)] ?? "", "walraft_log_bytes_total") ?? null,
-    networkBytes: await peerBytes(cluster, metrics),
+    networkBytes: peerBytes(metrics),
   };
 }
 
-/** As the nodes count them, else as the system does. */
-async function peerBytes(cluster: ProcessCluster, metrics: readonly string[]): Promise<number | null> {
-  const counts = metrics.map((text) => metricIn(text, "walraft_peer_sent_bytes_total"));
-  if (counts.every((count) => count !== undefined)) return counts.reduce((sum, count) => sum + count, 0);
-  return await bytesSentAtPorts(cluster.nodes.map((node) => node.raftPort));
+function peerBytes(metrics: readonly string[]): number | null {
+  const counts = metrics.map((text) => metricIn(text, "walraft_peer_sent_bytes_total") ?? NaN);
+  const sum = counts.reduce((all, count) => all + count, 0);
+  return Number.isNaN(sum) ? null : sum;
 }

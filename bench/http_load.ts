@@ -1,7 +1,9 @@
 /**
  * A load generator for HTTP/1.1 over plain sockets: each connection sends one prepared request, waits for the whole
- * response and goes on. `fetch` would cost more than most servers it could measure.
+ * response and goes on. It shares the processors with what it measures, so it has callbacks and one buffer for each
+ * connection instead of promises: 14 µs a call where `Deno.connect` took 21, and `fetch` many times as much.
  */
+import { connect, type Socket } from "node:net";
 
 export interface LoadOptions {
   readonly hostname: string;
@@ -144,33 +146,20 @@ interface LoadRun {
   firstFailure: string | undefined;
 }
 
+/** One connection after the other until the run is over: a server may close one, or break it. */
 async function runConnection(options: LoadOptions, run: LoadRun, id: number): Promise<void> {
   let sequence = 0;
+  const next = (): Uint8Array =>
+    typeof options.request === "function" ? options.request(id, sequence++) : options.request;
   while (goesOn(run)) {
-    let socket: LoadSocket | undefined;
-    try {
-      socket = await LoadSocket.open(options.hostname, options.port);
-      while (goesOn(run)) {
-        const bytes = typeof options.request === "function"
-          ? options.request(id, sequence++)
-          : options.request;
-        const sentMs = performance.now();
-        const response = await socket.exchange(bytes);
-        count(run, response.status, sentMs);
-        if (response.status < 400) {
-          run.requestsInAll++;
-          if (sentMs >= run.startMs) run.latency.record(performance.now() - sentMs);
-        } else run.firstFailure ??= response.body();
-        if (response.closes) break;
-      }
-    } catch (error) {
-      count(run, 0, performance.now());
-      run.firstFailure ??= String(error);
-      // A server that refuses connections must not be asked in a tight loop.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    } finally {
-      socket?.close();
-    }
+    const failure = await new Promise<string | undefined>((resolve) => {
+      new LoadConnection(options, run, next, resolve);
+    });
+    if (failure === undefined) continue;
+    count(run, 0, performance.now());
+    run.firstFailure ??= failure;
+    // A server that refuses connections must not be asked in a tight loop.
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
@@ -183,71 +172,108 @@ function count(run: LoadRun, status: number, sentMs: number): void {
   if (sentMs >= run.startMs) run.statuses.set(status, (run.statuses.get(status) ?? 0) + 1);
 }
 
-interface LoadResponse {
-  readonly status: number;
-  readonly closes: boolean;
-  /** Only valid until the next exchange. */
-  body(): string;
+/** One keep-alive connection that reads responses with a content-length. */
+class LoadConnection {
+  readonly #run: LoadRun;
+  readonly #next: () => Uint8Array;
+  readonly #onEnd: (failure: string | undefined) => void;
+  readonly #socket: Socket;
+  #sentMs = 0;
+  /** What has come of the response, as far as it is kept: a whole head, and all of a failure. */
+  #kept: Uint8Array = NOTHING;
+  #status = 0;
+  /** Bytes of the response that are still to come; undefined while its head is not complete. */
+  #missing: number | undefined;
+
+  /** @param onEnd hears what broke the connection, or undefined when it ended in order; the first call counts */
+  constructor(
+    { hostname, port }: LoadOptions,
+    run: LoadRun,
+    next: () => Uint8Array,
+    onEnd: (failure: string | undefined) => void,
+  ) {
+    this.#run = run;
+    this.#next = next;
+    this.#onEnd = onEnd;
+    const onread = {
+      buffer: new Uint8Array(64 * 1024),
+      callback: (length: number, buffer: Uint8Array): boolean => this.#onBytes(buffer.subarray(0, length)),
+    };
+    const socket = this.#socket = connect({ host: hostname, port, noDelay: true, onread });
+    socket.on("connect", () => this.#send());
+    socket.on("error", (error) => onEnd(error.message));
+    socket.on("close", () => onEnd("The server closed the connection during a response"));
+  }
+
+  #send(): void {
+    const request = this.#next();
+    this.#sentMs = performance.now();
+    this.#socket.write(request);
+  }
+
+  #onBytes(bytes: Uint8Array): boolean {
+    try {
+      if (this.#missing === undefined) this.#onHead(bytes);
+      else this.#onBody(bytes);
+      if ((this.#missing ?? 0) < 0) throw new Error("The server sent more than one response");
+    } catch (error) {
+      this.#end(String(error));
+    }
+    return true;
+  }
+
+  #onHead(bytes: Uint8Array): void {
+    const head = this.#kept.length === 0 ? bytes : joined(this.#kept, bytes);
+    const bodyStart = headEnd(head, head.length);
+    if (bodyStart < 0) {
+      this.#kept = head.slice();
+      return;
+    }
+    this.#status = (digit(head, 9) * 10 + digit(head, 10)) * 10 + digit(head, 11);
+    this.#missing = contentLength(head, bodyStart) + bodyStart - head.length;
+    if (this.#status >= 400) this.#kept = head.slice();
+    if (this.#missing === 0) this.#onResponse();
+  }
+
+  #onBody(bytes: Uint8Array): void {
+    this.#missing = (this.#missing as number) - bytes.length;
+    if (this.#status >= 400) this.#kept = joined(this.#kept, bytes);
+    if (this.#missing === 0) this.#onResponse();
+  }
+
+  #onResponse(): void {
+    const run = this.#run;
+    const sentMs = this.#sentMs;
+    count(run, this.#status, sentMs);
+    let closes = false;
+    if (this.#status < 400) {
+      run.requestsInAll++;
+      if (sentMs >= run.startMs) run.latency.record(performance.now() - sentMs);
+    } else {
+      // Successful answers of a benchmark never close; looking costs time only where something failed.
+      const text = decoder.decode(this.#kept);
+      closes = /\r\nconnection: close\r\n/i.test(text);
+      run.firstFailure ??= text.slice(text.indexOf("\r\n\r\n") + 4);
+    }
+    this.#kept = NOTHING;
+    this.#missing = undefined;
+    if (closes || !goesOn(run)) this.#end(undefined);
+    else this.#send();
+  }
+
+  #end(failure: string | undefined): void {
+    this.#onEnd(failure);
+    this.#socket.destroy();
+  }
 }
 
-/** One keep-alive connection that reads responses with a content-length. */
-class LoadSocket {
-  readonly #conn: Deno.TcpConn;
-  #buffer = new Uint8Array(16 * 1024);
+const NOTHING = new Uint8Array(0);
 
-  constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
-  }
-
-  static async open(hostname: string, port: number): Promise<LoadSocket> {
-    const conn = await Deno.connect({ hostname, port });
-    conn.setNoDelay(true);
-    return new LoadSocket(conn);
-  }
-
-  close(): void {
-    this.#conn.close();
-  }
-
-  async exchange(request: Uint8Array): Promise<LoadResponse> {
-    // Waiting for the answer begins before the request is out: a turn of the event loop less for each call.
-    const answer = this.#read();
-    answer.catch(() => {});
-    for (let sent = 0; sent < request.length;) sent += await this.#conn.write(request.subarray(sent));
-    return await answer;
-  }
-
-  async #read(): Promise<LoadResponse> {
-    let length = 0;
-    let bodyStart = -1;
-    let end = Infinity;
-    while (length < end) {
-      if (length === this.#buffer.length) this.#grow(length + 1);
-      const read = await this.#conn.read(this.#buffer.subarray(length));
-      if (read === null) throw new Error("The server closed the connection during a response");
-      length += read;
-      if (bodyStart >= 0) continue;
-      bodyStart = headEnd(this.#buffer, length);
-      if (bodyStart < 0) continue;
-      end = bodyStart + contentLength(this.#buffer, bodyStart);
-      if (end > this.#buffer.length) this.#grow(end);
-    }
-    const head = this.#buffer.subarray(0, bodyStart);
-    const body = this.#buffer.subarray(bodyStart, end);
-    const status = (digit(head, 9) * 10 + digit(head, 10)) * 10 + digit(head, 11);
-    return {
-      status,
-      // Successful answers of a benchmark never close; looking costs time only where something failed.
-      closes: status >= 400 && /\r\nconnection: close\r\n/i.test(decoder.decode(head)),
-      body: () => decoder.decode(body),
-    };
-  }
-
-  #grow(size: number): void {
-    const grown = new Uint8Array(Math.max(size, this.#buffer.length * 2));
-    grown.set(this.#buffer);
-    this.#buffer = grown;
-  }
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(first.length + second.length);
+  whole.set(first);
+  whole.set(second, first.length);
+  return whole;
 }
 
 const decoder = new TextDecoder();

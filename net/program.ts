@@ -20,7 +20,6 @@ import { type CommandActions, runCommandLine } from "./cli/command_line.ts";
 import { denoContext } from "./cli/deno_context.ts";
 import { formatHostPort, type ServeOptions } from "./cli/serve_options.ts";
 import type { VerifyOptions } from "./cli/verify.ts";
-import { createApp } from "./http/app.ts";
 import type { DqliteServer } from "./dqlite/server.ts";
 import { errorResponse } from "./http/error_response.ts";
 import type { HttpHandler, HttpResponse } from "./http/http_message.ts";
@@ -64,7 +63,10 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
     lock.release();
     return 0;
   }
-  app = application(node, options, { clock, metrics, events });
+  // Loaded while the other members are being reached: it takes as long as all before.
+  const { createApp } = await import("./http/app.ts");
+  const token = options.token === undefined ? {} : { token: options.token };
+  app = createApp(node, { clock, metrics, events, version: denoJson.version, ...token });
   const wireServer = await serveWire(node, options, clock, events);
   events.event("started", {
     version: denoJson.version,
@@ -168,15 +170,6 @@ async function serveWire(
 /** Clients are told the leader's address byte for byte, and compare it with the one they know. */
 function wireAddressOf({ wire, advertiseWire }: ServeOptions): Pick<NewMember, "wireAddress"> {
   return wire === undefined ? {} : { wireAddress: advertiseWire ?? formatHostPort(wire) };
-}
-
-function application(
-  node: NodeService,
-  options: ServeOptions,
-  parts: { clock: SystemClock; metrics: HttpMetrics; events: ConsoleEvents },
-): HttpHandler {
-  const { token } = options;
-  return createApp(node, { ...parts, version: denoJson.version, ...(token === undefined ? {} : { token }) });
 }
 
 const ALIVE: HttpResponse = { status: 200, headers: ["content-type: text/plain"], body: ["ok\n"] };

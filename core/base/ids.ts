@@ -23,3 +23,6 @@ export type LogPosition = number;
 
 /** Milliseconds. Monotonic unless a name says `wall`. */
 export type Milliseconds = number;
+
+/** An unsigned integer of 64 bits: a bigint where it is larger than a number holds exactly, never otherwise. */
+export type Unsigned64 = number | bigint;

@@ -17,6 +17,8 @@ const MEMBERSHIP: Membership = {
   voters: [1, 2, 3],
   votersOutgoing: [],
   learners: [],
+  standBys: [],
+  spares: [],
   members: [1, 2, 3].map((id) => ({
     id,
     raftAddress: `127.0.0.1:700${id}`,

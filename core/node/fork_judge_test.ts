@@ -36,6 +36,8 @@ class Bench {
         voters: [1, 2, 3],
         votersOutgoing: [],
         learners: [],
+        standBys: [],
+        spares: [],
         members: [1, 2, 3].map((id) => ({ id, raftAddress: `r${id}`, httpAddress: `h${id}` })),
         nextNodeId: 4,
       },

@@ -1,7 +1,8 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import type { Clock, EventSink } from "../base/ports.ts";
-import type { ChangeRefusal, Membership, MembershipChange } from "../raft/membership.ts";
+import type { Membership } from "../raft/membership.ts";
+import type { ChangeRefusal, MembershipChange } from "../raft/plan_change.ts";
 import type { Driver } from "./driver.ts";
 import type { MemberStatus, NewMember } from "./service.ts";
 
@@ -38,7 +39,7 @@ export class MemberAdmin {
       const replaces = membership.members
         .filter((other) => other.raftAddress === member.raftAddress)
         .map((other) => other.id);
-      return [{ kind: "add_learner", ...member, replaces }];
+      return [{ kind: "add", ...member, replaces }];
     }, deadlineMs);
     const id = added[0] as NodeId;
     this.#options.events.event("member_added", { id, ...member });

@@ -242,6 +242,8 @@ async function bootstrap(
       voters: [1],
       votersOutgoing: [],
       learners: [],
+      standBys: [],
+      spares: [],
       members: [{ id: 1, ...addresses }],
       nextNodeId: 2,
     };

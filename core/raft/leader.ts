@@ -1,15 +1,8 @@
 import { assert } from "../base/assert.ts";
 import type { LogIndex, NodeId } from "../base/ids.ts";
-import {
-  type ChangeRefusal,
-  encodeMembership,
-  isJoint,
-  leaveJoint,
-  type Membership,
-  type MembershipChange,
-  planChange,
-} from "./membership.ts";
+import { encodeMembership, isJoint, isSpare, leaveJoint, type Membership } from "./membership.ts";
 import { type AppendReply, EntryType, type HeartbeatReply, type ReadIndexMessage } from "./message.ts";
+import { type ChangeRefusal, type MembershipChange, planChange } from "./plan_change.ts";
 import { Progress } from "./progress.ts";
 import { quorumValue } from "./quorum.ts";
 import { ReadRounds, type WaitingRead } from "./read_index.ts";
@@ -201,7 +194,10 @@ export class Leader {
     }
     for (const follower of this.#progress.values()) {
       if (this.#heartbeatDue) sendHeartbeat(state, follower, this.#reads.newest);
+      if (follower.state === "spare") continue;
       replicate(state, follower);
+      // What was just sent ends with the entry that made it a spare.
+      if (isSpare(state.membership, follower.id)) follower.becomeSpare();
     }
     if (this.#heartbeatDue) this.#heartbeatElapsed = 0;
     this.#heartbeatDue = false;
@@ -250,6 +246,8 @@ export class Leader {
       if (id === state.id) continue;
       const progress = known.get(id) ??
         new Progress(id, Math.max(1, this.#termStart), state.tickCount, state.options);
+      if (isSpare(state.membership, id)) progress.dismiss();
+      else if (progress.state === "spare") progress.becomeProbe(Math.max(1, this.#termStart));
       this.#progress.set(id, progress);
     }
   }

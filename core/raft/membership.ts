@@ -1,9 +1,9 @@
-/** Who belongs to the cluster: the rules to change it, and its bytes. */
+/** Who belongs to the cluster and as what, and its bytes. `plan_change.ts` has the rules to change it. */
 import { assert } from "../base/assert.ts";
-import type { NodeId } from "../base/ids.ts";
+import type { NodeId, Unsigned64 } from "../base/ids.ts";
 
-export interface Member {
-  readonly id: NodeId;
+/** How a member is reached. */
+export interface MemberAddresses {
   /** `HOST:PORT` of the peer listener. */
   readonly raftAddress: string;
   /** `HOST:PORT` of the HTTP listener, for clients. */
@@ -12,56 +12,49 @@ export interface Member {
   readonly wireAddress?: string;
 }
 
-/** How a member is reached. */
-export type MemberAddresses = Omit<Member, "id">;
+/** What decides among members that could do the same. The core stores it and does not look at it. */
+export interface MemberTraits {
+  /** The lower, the sooner it leads; missing: 0. */
+  readonly weight?: Unsigned64;
+  /** What fails together has the same number; missing: 0. */
+  readonly failureDomain?: Unsigned64;
+}
 
-/** Who belongs to the cluster and who votes. An entry carries a whole one, never a change. */
+/** Traits of 0 are left out, so that equal members have equal bytes. */
+export interface Member extends MemberAddresses, MemberTraits {
+  readonly id: NodeId;
+}
+
+/**
+ * - `voter`: counts in majorities, may lead.
+ * - `learner`: on its way to a vote: receives the log, and the leader promotes it when it has caught up.
+ * - `stand_by`: receives the log like a learner, and stays without a vote until it is told otherwise.
+ * - `spare`: belongs to the cluster and receives nothing but heartbeats.
+ */
+export type MemberRole = "voter" | "learner" | "stand_by" | "spare";
+
+/** Who belongs to the cluster and who votes. An entry carries a whole one, never a change. All lists of ids are sorted. */
 export interface Membership {
-  /** Sorted. */
   readonly voters: readonly NodeId[];
-  /** The voters before the change, sorted; not empty: joint consensus, both majorities are needed (paper, 6). */
+  /** The voters before the change; not empty: joint consensus, both majorities are needed (paper, 6). */
   readonly votersOutgoing: readonly NodeId[];
-  /** Receive the log, do not count. Sorted, disjoint from `voters`; may overlap `votersOutgoing` during a demotion. */
+  /** The lists of members without a vote are disjoint from each other and from `voters`; they may overlap `votersOutgoing`. */
   readonly learners: readonly NodeId[];
-  /** Addresses of all of the above, sorted by id. */
+  readonly standBys: readonly NodeId[];
+  readonly spares: readonly NodeId[];
+  /** Addresses and traits of all of the above, sorted by id. */
   readonly members: readonly Member[];
   /** Ids below were given out, to members past and present. */
   readonly nextNodeId: NodeId;
 }
-
-export type MembershipChange =
-  /** A new member that receives the log. `replaces` leave at once: earlier lives of the same machine, for example. */
-  | MemberAddresses & { readonly kind: "add_learner"; readonly replaces?: readonly NodeId[] }
-  | { readonly kind: "promote"; readonly id: NodeId }
-  | { readonly kind: "demote"; readonly id: NodeId }
-  | { readonly kind: "remove"; readonly id: NodeId }
-  /** The member moved. */
-  | MemberAddresses & { readonly kind: "set_addresses"; readonly id: NodeId };
-
-export type ChangeRefusal =
-  /** A joint configuration has to be left first. */
-  | "change_pending"
-  | "member_not_found"
-  | "already_voter"
-  | "not_a_voter"
-  | "no_voter_left"
-  | "address_taken"
-  | "nothing_changes";
-
-export type PlannedChange =
-  | {
-    readonly membership: Membership;
-    /** Ids of new members, in the order of the changes. */
-    readonly added: readonly NodeId[];
-    readonly refused: undefined;
-  }
-  | { readonly membership: undefined; readonly refused: ChangeRefusal };
 
 /** What a node knows that has not heard from its cluster yet. It never campaigns with it. */
 export const EMPTY_MEMBERSHIP: Membership = {
   voters: [],
   votersOutgoing: [],
   learners: [],
+  standBys: [],
+  spares: [],
   members: [],
   nextNodeId: 1,
 };
@@ -70,128 +63,30 @@ export function isVoter(membership: Membership, id: NodeId): boolean {
   return membership.voters.includes(id) || membership.votersOutgoing.includes(id);
 }
 
+/** A spare that still counts in the majority of a joint configuration needs the log until that is left. */
+export function isSpare(membership: Membership, id: NodeId): boolean {
+  return membership.spares.includes(id) && !membership.votersOutgoing.includes(id);
+}
+
+/** The role a member has, or will have once a joint configuration is left; undefined for who leaves, and for strangers. */
+export function roleOf(membership: Membership, id: NodeId): MemberRole | undefined {
+  if (membership.voters.includes(id)) return "voter";
+  if (membership.learners.includes(id)) return "learner";
+  if (membership.standBys.includes(id)) return "stand_by";
+  return membership.spares.includes(id) ? "spare" : undefined;
+}
+
 export function isJoint(membership: Membership): boolean {
   return membership.votersOutgoing.length > 0;
-}
-
-/**
- * The membership after one or several changes. Sets of voters that differ by one member always share a majority, so
- * such a change is made in one step; a larger one goes through a joint configuration that the leader leaves by itself.
- */
-export function planChange(
-  current: Membership,
-  change: MembershipChange | readonly MembershipChange[],
-): PlannedChange {
-  if (isJoint(current)) return { membership: undefined, refused: "change_pending" };
-  const draft = new Draft(current);
-  const changes = Array.isArray(change)
-    ? change as readonly MembershipChange[]
-    : [change as MembershipChange];
-  if (changes.length === 0) return { membership: undefined, refused: "nothing_changes" };
-  for (const each of changes) {
-    const refused = draft.apply(each);
-    if (refused !== undefined) return { membership: undefined, refused };
-  }
-  if (draft.voters.size === 0) return { membership: undefined, refused: "no_voter_left" };
-  return { membership: draft.finish(current), added: draft.added, refused: undefined };
-}
-
-class Draft {
-  readonly voters: Set<NodeId>;
-  readonly added: NodeId[] = [];
-  readonly #learners: Set<NodeId>;
-  readonly #members: Map<NodeId, Member>;
-  #nextNodeId: NodeId;
-
-  constructor(current: Membership) {
-    this.voters = new Set(current.voters);
-    this.#learners = new Set(current.learners);
-    this.#members = new Map(current.members.map((member) => [member.id, member]));
-    this.#nextNodeId = current.nextNodeId;
-  }
-
-  apply(change: MembershipChange): ChangeRefusal | undefined {
-    switch (change.kind) {
-      case "add_learner":
-        return this.#add(addressesOf(change), change.replaces ?? []);
-      case "promote":
-        if (this.voters.has(change.id)) return "already_voter";
-        if (!this.#learners.delete(change.id)) return "member_not_found";
-        this.voters.add(change.id);
-        return undefined;
-      case "demote":
-        if (!this.#members.has(change.id)) return "member_not_found";
-        if (!this.voters.delete(change.id)) return "not_a_voter";
-        this.#learners.add(change.id);
-        return undefined;
-      case "remove":
-        return this.#remove(change.id);
-      case "set_addresses":
-        if (!this.#members.has(change.id)) return "member_not_found";
-        if (this.#taken(change.raftAddress, change.id)) return "address_taken";
-        this.#members.set(change.id, { id: change.id, ...addressesOf(change) });
-        return undefined;
-    }
-  }
-
-  finish(current: Membership): Membership {
-    const voters = sorted(this.voters);
-    const entering = voters.filter((id) => !current.voters.includes(id)).length;
-    const leaving = current.voters.filter((id) => !this.voters.has(id));
-    const joint = entering + leaving.length > 1;
-    // Outgoing voters keep receiving the log until the joint configuration is left.
-    const members = new Map(this.#members);
-    if (joint) {
-      for (const id of leaving) {
-        const member = current.members.find((each) => each.id === id);
-        if (member !== undefined && !members.has(id)) members.set(id, member);
-      }
-    }
-    return {
-      voters,
-      votersOutgoing: joint ? current.voters : [],
-      learners: sorted(this.#learners),
-      members: [...members.values()].sort((a, b) => a.id - b.id),
-      nextNodeId: this.#nextNodeId,
-    };
-  }
-
-  #add(addresses: MemberAddresses, replaces: readonly NodeId[]): ChangeRefusal | undefined {
-    for (const id of replaces) {
-      const refused = this.#remove(id);
-      if (refused !== undefined) return refused;
-    }
-    if (this.#taken(addresses.raftAddress, 0)) return "address_taken";
-    const id = this.#nextNodeId++;
-    this.#members.set(id, { id, ...addresses });
-    this.#learners.add(id);
-    this.added.push(id);
-    return undefined;
-  }
-
-  #remove(id: NodeId): ChangeRefusal | undefined {
-    if (!this.#members.delete(id)) return "member_not_found";
-    this.voters.delete(id);
-    this.#learners.delete(id);
-    return undefined;
-  }
-
-  #taken(raftAddress: string, except: NodeId): boolean {
-    for (const member of this.#members.values()) {
-      if (member.raftAddress === raftAddress && member.id !== except) return true;
-    }
-    return false;
-  }
 }
 
 /** The membership after a joint configuration: only the incoming voters count, who left is forgotten. */
 export function leaveJoint(membership: Membership): Membership {
   assert(isJoint(membership), "Cannot leave a joint configuration: there is none");
-  const stay = new Set([...membership.voters, ...membership.learners]);
   return {
     ...membership,
     votersOutgoing: [],
-    members: membership.members.filter((member) => stay.has(member.id)),
+    members: membership.members.filter(({ id }) => roleOf(membership, id) !== undefined),
   };
 }
 
@@ -206,38 +101,74 @@ export function hasAddresses(member: MemberAddresses, addresses: MemberAddresses
     member.wireAddress === addresses.wireAddress;
 }
 
+/** The traits alone, those of 0 left out. */
+export function traitsOf({ weight, failureDomain }: MemberTraits): MemberTraits {
+  return {
+    ...(weight === undefined || weight === 0 ? {} : { weight }),
+    ...(failureDomain === undefined || failureDomain === 0 ? {} : { failureDomain }),
+  };
+}
+
 function sorted(ids: Iterable<NodeId>): NodeId[] {
   return [...ids].sort((a, b) => a - b);
 }
 
-/** 1: members have two addresses. 2: they may have a `wireAddress`. */
-const FORMATS: readonly unknown[] = [1, 2];
+/** 1: members have two addresses. 2: they may have a `wireAddress`. 3: traits, stand-bys and spares. */
+const FORMATS: readonly unknown[] = [1, 2, 3];
 
 /**
- * JSON in UTF-8: `{"format":1,"membership":{…},"previous":{…}}`. The format is 2 only where a member has what 1 lacks: members
- * of an older version go on while nobody uses it.
+ * JSON in UTF-8: `{"format":1,"membership":{…},"previous":{…}}`. The format is the lowest that has room for everything:
+ * members of an older version go on while nobody uses what they do not know.
  *
  * @param previous in log entries, the membership before it: a node that drops the entry returns to that one, although
  * its log may hold no earlier membership entry
  */
 export function encodeMembership(membership: Membership, previous?: Membership): Uint8Array {
-  const members = [...membership.members, ...previous?.members ?? []];
-  const format = members.some(({ wireAddress }) => wireAddress !== undefined) ? 2 : 1;
-  return new TextEncoder().encode(JSON.stringify({ format, membership, previous }));
+  const format = Math.max(formatOf(membership), previous === undefined ? 1 : formatOf(previous));
+  const envelope = {
+    format,
+    membership: toJson(membership, format),
+    previous: previous === undefined ? undefined : toJson(previous, format),
+  };
+  return new TextEncoder().encode(JSON.stringify(envelope));
+}
+
+function formatOf({ standBys, spares, members }: Membership): number {
+  const hasTraits = members.some((member) => Object.keys(traitsOf(member)).length > 0);
+  if (standBys.length > 0 || spares.length > 0 || hasTraits) return 3;
+  return members.some(({ wireAddress }) => wireAddress !== undefined) ? 2 : 1;
+}
+
+function toJson(membership: Membership, format: number): unknown {
+  const { voters, votersOutgoing, learners, standBys, spares, nextNodeId } = membership;
+  const members = membership.members.map(({ id, weight, failureDomain, ...addresses }) => ({
+    id,
+    ...addressesOf(addresses),
+    weight: toJsonUnsigned(weight),
+    failureDomain: toJsonUnsigned(failureDomain),
+  }));
+  const others = format < 3 ? {} : { standBys, spares };
+  return { voters, votersOutgoing, learners, ...others, members, nextNodeId };
+}
+
+/** Numbers of JSON end at 2^53: what is larger goes as its decimal digits. */
+function toJsonUnsigned(value: Unsigned64 | undefined): number | string | undefined {
+  return typeof value === "bigint" ? String(value) : value;
 }
 
 /** @throws Error when the bytes are not a membership of a format this version knows */
 export function decodeMembership(bytes: Uint8Array): Membership {
-  return checkMembership(parse(bytes).membership);
+  const { membership, format } = parse(bytes);
+  return checkMembership(membership, format);
 }
 
 /** The membership before the entry; undefined in snapshots. */
 export function decodePreviousMembership(bytes: Uint8Array): Membership | undefined {
-  const { previous } = parse(bytes);
-  return previous === undefined ? undefined : checkMembership(previous);
+  const { previous, format } = parse(bytes);
+  return previous === undefined ? undefined : checkMembership(previous, format);
 }
 
-function parse(bytes: Uint8Array): { membership: unknown; previous: unknown } {
+function parse(bytes: Uint8Array): { format: number; membership: unknown; previous: unknown } {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -245,47 +176,67 @@ function parse(bytes: Uint8Array): { membership: unknown; previous: unknown } {
     throw new Error(`Cannot decode membership of ${bytes.length} bytes: not JSON`, { cause });
   }
   const record = asRecord(value, "envelope");
-  if (!FORMATS.includes(record["format"])) {
+  const { format, membership, previous } = record;
+  if (!FORMATS.includes(format)) {
     throw new Error(
-      `Cannot decode membership of format ${String(record["format"])}: this version knows ${
-        FORMATS.join(", ")
-      }`,
+      `Cannot decode membership of format ${String(format)}: this version knows ${FORMATS.join(", ")}`,
     );
   }
-  return { membership: record["membership"], previous: record["previous"] };
+  return { format: format as number, membership, previous };
 }
 
-function checkMembership(value: unknown): Membership {
+function checkMembership(value: unknown, format: number): Membership {
   const record = asRecord(value, "membership");
-  const voters = asIds(record["voters"], "voters");
-  const votersOutgoing = asIds(record["votersOutgoing"], "votersOutgoing");
-  const learners = asIds(record["learners"], "learners");
+  const idsOf = (name: string): NodeId[] => asIds(record[name], name);
+  const voters = idsOf("voters");
+  const votersOutgoing = idsOf("votersOutgoing");
+  const learners = idsOf("learners");
+  // Before format 3 everybody without a vote was on the way to one.
+  const standBys = format < 3 ? [] : idsOf("standBys");
+  const spares = format < 3 ? [] : idsOf("spares");
   const nextNodeId = asId(record["nextNodeId"], "nextNodeId");
   const list = record["members"];
   if (!Array.isArray(list)) throw new Error("Cannot decode membership: members is not a list");
-  const members = list.map((each: unknown): Member => {
-    const member = asRecord(each, "member");
-    const { id, raftAddress, httpAddress, wireAddress } = member;
-    if (typeof raftAddress !== "string" || typeof httpAddress !== "string") {
-      throw new Error(`Cannot decode membership: member ${String(id)} has no addresses`);
-    }
-    const addresses = { id: asId(id, "member id"), raftAddress, httpAddress };
-    if (wireAddress === undefined) return addresses;
-    if (typeof wireAddress === "string") return { ...addresses, wireAddress };
-    throw new Error(`Cannot decode membership: the wire address of member ${addresses.id} is not a text`);
-  });
+  const members = list.map(asMember);
   const known = asIds(members.map((member) => member.id), "members");
-  const used = sorted(new Set([...voters, ...votersOutgoing, ...learners]));
+  const roles = [...voters, ...learners, ...standBys, ...spares];
+  const used = sorted(new Set([...roles, ...votersOutgoing]));
   if (used.join() !== known.join()) {
     throw new Error(`Cannot decode membership: members are ${known.join()}, ids in use are ${used.join()}`);
   }
-  if (learners.some((id) => voters.includes(id))) {
-    throw new Error(`Cannot decode membership: learners ${learners.join()} overlap voters ${voters.join()}`);
-  }
+  const twice = roles.find((id, at) => roles.indexOf(id) !== at);
+  if (twice !== undefined) throw new Error(`Cannot decode membership: member ${twice} has two roles`);
   if (known.some((id) => id >= nextNodeId)) {
     throw new Error(`Cannot decode membership: ids ${known.join()} reach nextNodeId ${nextNodeId}`);
   }
-  return { voters, votersOutgoing, learners, members, nextNodeId };
+  return { voters, votersOutgoing, learners, standBys, spares, members, nextNodeId };
+}
+
+function asMember(value: unknown): Member {
+  const member = asRecord(value, "member");
+  const { raftAddress, httpAddress, wireAddress } = member;
+  const id = asId(member["id"], "member id");
+  if (typeof raftAddress !== "string" || typeof httpAddress !== "string") {
+    throw new Error(`Cannot decode membership: member ${id} has no addresses`);
+  }
+  if (wireAddress !== undefined && typeof wireAddress !== "string") {
+    throw new Error(`Cannot decode membership: the wire address of member ${id} is not a text`);
+  }
+  const weight = asUnsigned(member["weight"], `the weight of member ${id}`);
+  const failureDomain = asUnsigned(member["failureDomain"], `the failure domain of member ${id}`);
+  const addresses = { raftAddress, httpAddress, ...(wireAddress === undefined ? {} : { wireAddress }) };
+  return { id, ...addresses, ...traitsOf({ weight, failureDomain }) };
+}
+
+/** Missing: 0. */
+function asUnsigned(value: unknown, what: string): Unsigned64 {
+  if (value === undefined) return 0;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  if (typeof value === "string" && /^[1-9][0-9]{15,19}$/.test(value)) {
+    const large = BigInt(value);
+    if (large > Number.MAX_SAFE_INTEGER && large < 1n << 64n) return large;
+  }
+  throw new Error(`Cannot decode membership: ${what} is ${String(value)}, not an unsigned number of 64 bits`);
 }
 
 function asRecord(value: unknown, what: string): Record<string, unknown> {

@@ -7,8 +7,9 @@ import type { RaftOptions } from "./options.ts";
  * - `probe`: where the logs agree is not known; one append at a time, the next after an answer or a heartbeat answer.
  * - `replicate`: the logs agree up to `match`; appends follow each other without waiting.
  * - `snapshot`: the entries it needs are gone; nothing is appended until the snapshot is installed.
+ * - `spare`: it is sent heartbeats only.
  */
-export type ProgressState = "probe" | "replicate" | "snapshot";
+export type ProgressState = "probe" | "replicate" | "snapshot" | "spare";
 
 /** One follower as seen by the leader. `match < next` always; `match` never moves back. */
 export class Progress {
@@ -67,9 +68,23 @@ export class Progress {
     this.snapshotAnnouncedTick = tick;
   }
 
+  /** It is a spare from here on: who keeps up is sent what there is now, its new role included, before `becomeSpare`. */
+  dismiss(): void {
+    if (this.state !== "replicate") this.becomeSpare();
+  }
+
+  becomeSpare(): void {
+    if (this.state === "spare") return;
+    this.becomeProbe(this.match + 1);
+    this.state = "spare";
+  }
+
   /** An append with entries up to `lastIndex` left (`lastIndex = next - 1` for an empty one). */
   sent(lastIndex: LogIndex, bytes: number): void {
-    assert(this.state !== "snapshot", "Cannot append to a follower that waits for a snapshot");
+    assert(
+      this.state !== "snapshot" && this.state !== "spare",
+      "Cannot append to a follower that waits for a snapshot, or to a spare",
+    );
     if (this.state === "probe") {
       this.probeOut = true;
       return;
@@ -94,7 +109,7 @@ export class Progress {
     } else if (this.state === "probe") {
       // An answer to an earlier state's message may be older than the place now probed.
       if (index >= this.match) this.becomeReplicate();
-    } else if (this.match + 1 >= firstIndex) {
+    } else if (this.state === "snapshot" && this.match + 1 >= firstIndex) {
       this.becomeReplicate();
     }
   }
@@ -106,7 +121,7 @@ export class Progress {
    * @returns false when the refusal is out of date
    */
   rejected(rejectedIndex: LogIndex, retryIndex: LogIndex): boolean {
-    if (this.state === "snapshot") return false;
+    if (this.state === "snapshot" || this.state === "spare") return false;
     if (this.state === "replicate") {
       if (rejectedIndex <= this.match) return false;
       // Something before it was lost on the way; up to `match` the logs are known to agree.

@@ -4,10 +4,11 @@ import { onVotePersisted, onVoteReply, startCampaign } from "./candidate.ts";
 import { admit, onVote } from "./election.ts";
 import { onAppend, onHeartbeat, onReadIndexReply, onSnapshot, onSnapshotInstalled } from "./follower.ts";
 import type { ProposalRefusal, ProposedChange } from "./leader.ts";
-import { encodeMembership, isVoter, type Membership, type MembershipChange } from "./membership.ts";
+import { encodeMembership, isVoter, type Membership } from "./membership.ts";
 import type { Message, SnapshotMetadata } from "./message.ts";
 import { checkRaftOptions, type RaftOptions } from "./options.ts";
 import type { HardState, Output, Role } from "./output.ts";
+import type { MembershipChange } from "./plan_change.ts";
 import type { ProgressState } from "./progress.ts";
 import { type RaftStart, RaftState } from "./state.ts";
 

@@ -164,9 +164,7 @@ export class RaftState {
     this.outbox.membershipChanged = true;
     this.outbox.event("membership_appended", {
       index: entry.index,
-      voters: membership.voters,
-      votersOutgoing: membership.votersOutgoing,
-      learners: membership.learners,
+      ...rolesIn(membership),
     });
   }
 
@@ -182,11 +180,7 @@ export class RaftState {
     this.outbox.dropAcknowledgementsFrom(index);
     if (!reverted) return;
     this.outbox.membershipChanged = true;
-    this.outbox.event("membership_reverted", {
-      voters: this.membership.voters,
-      votersOutgoing: this.membership.votersOutgoing,
-      learners: this.membership.learners,
-    });
+    this.outbox.event("membership_reverted", rolesIn(this.membership));
   }
 
   /** Moves the commit index forward; never back. */
@@ -210,4 +204,15 @@ export class RaftState {
       membership: encodeMembership(this.memberships.at(index)),
     };
   }
+}
+
+/** For events: seldom used roles only where there are any. */
+function rolesIn({ voters, votersOutgoing, learners, standBys, spares }: Membership) {
+  return {
+    voters,
+    votersOutgoing,
+    learners,
+    ...(standBys.length === 0 ? {} : { standBys }),
+    ...(spares.length === 0 ? {} : { spares }),
+  };
 }

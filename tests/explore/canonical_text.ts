@@ -118,7 +118,8 @@ function specialText(object: Fields, frame: Frame): string | undefined {
 function membershipText(membership: Fields, { renaming }: Frame): string {
   const list = (name: string) =>
     (membership[name] as readonly number[]).map((id) => mustRename(id, renaming)).sort().join(".");
-  return `M${list("voters")};${list("votersOutgoing")};${list("learners")}`;
+  const names = ["voters", "votersOutgoing", "learners", "standBys", "spares"];
+  return `M${names.map(list).join(";")}`;
 }
 
 /**

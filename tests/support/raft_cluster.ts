@@ -1,9 +1,10 @@
 /** A cluster of Raft cores under faults, all drawn from one seed: the same seed is the same run. */
 import { assert } from "../../core/base/assert.ts";
 import type { NodeId } from "../../core/base/ids.ts";
-import { encodeMembership, type Membership, type MembershipChange } from "../../core/raft/membership.ts";
+import { encodeMembership, isSpare, type Membership } from "../../core/raft/membership.ts";
 import type { Entry, Message, SnapshotMetadata } from "../../core/raft/message.ts";
 import type { RaftOptions } from "../../core/raft/options.ts";
+import type { MembershipChange } from "../../core/raft/plan_change.ts";
 import { RaftChecker } from "./raft_checker.ts";
 import { CHURN_FAULTS, type Faults, MIXED_FAULTS } from "./raft_faults.ts";
 import { firstEntry, membershipOf, MemoryLog, RaftNode, testChainHash } from "./raft_node.ts";
@@ -282,12 +283,13 @@ export class RaftCluster {
     const mayAdd = membership.members.length < MEMBERS_MAX && this.nodes.size < NODES_MAX;
     if (mayAdd && random.chance(0.4)) {
       const port = this.#nextValue++;
-      return { kind: "add_learner", raftAddress: `host:${port}`, httpAddress: `http:${port}` };
+      return { kind: "add", raftAddress: `host:${port}`, httpAddress: `http:${port}` };
     }
     if (membership.learners.length > 0 && random.chance(0.6)) {
       return { kind: "promote", id: random.pick(membership.learners) };
     }
-    return random.chance(0.5) ? { kind: "demote", id } : { kind: "remove", id };
+    if (random.chance(0.4)) return { kind: "remove", id };
+    return { kind: "assign", id, role: random.pick(["learner", "stand_by", "spare"] as const) };
   }
 
   #compact(node: RaftNode | undefined): void {
@@ -345,7 +347,9 @@ export class RaftCluster {
         leader.run();
         this.#settle();
       }
-      if (proposed !== undefined && this.#allPublished(leader, proposed)) return;
+      if (proposed !== undefined && this.#allPublished(leader, proposed)) {
+        return this.#leavesSparesAlone(leader);
+      }
     }
     throw new Error(`No progress after healing: ${this.describe()}`);
   }
@@ -356,9 +360,24 @@ export class RaftCluster {
   }
 
   #allPublished(leader: RaftNode, index: number): boolean {
-    const { members, votersOutgoing } = leader.raft.membership;
-    return votersOutgoing.length === 0 &&
-      members.every(({ id }) => this.nodes.get(id)!.publishedIndex >= index);
+    const { membership } = leader.raft;
+    return membership.votersOutgoing.length === 0 &&
+      membership.members.every(({ id }) =>
+        isSpare(membership, id) || this.nodes.get(id)!.publishedIndex >= index
+      );
+  }
+
+  /** A spare is sent heartbeats, whatever is written. */
+  #leavesSparesAlone(leader: RaftNode): void {
+    const { raft } = leader;
+    if (raft.membership.spares.length > 0) this.counts["spare"] = (this.counts["spare"] ?? 0) + 1;
+    raft.propose(this.#nextData());
+    raft.tick();
+    leader.run();
+    for (const { kind, from, to } of this.#messages) {
+      if (from !== leader.id || !isSpare(raft.membership, to)) continue;
+      assert(kind === "heartbeat", () => `Spare ${to} was sent ${kind}: ${this.describe()}`);
+    }
   }
 
   #settle(): void {

@@ -23,12 +23,19 @@ export const testChainHash: ChainHash = (previousHash, term, index, type, data) 
   return hash >>> 0;
 };
 
-export function membershipOf(voters: readonly NodeId[], learners: readonly NodeId[] = []): Membership {
-  const ids = [...voters, ...learners].sort((a, b) => a - b);
+export function membershipOf(
+  voters: readonly NodeId[],
+  learners: readonly NodeId[] = [],
+  standBys: readonly NodeId[] = [],
+  spares: readonly NodeId[] = [],
+): Membership {
+  const ids = [...voters, ...learners, ...standBys, ...spares].sort((a, b) => a - b);
   return {
     voters,
     votersOutgoing: [],
     learners,
+    standBys,
+    spares,
     members: ids.map((id) => ({ id, raftAddress: `host${id}:1`, httpAddress: `host${id}:2` })),
     nextNodeId: (ids.at(-1) ?? 0) + 1,
   };

@@ -13,9 +13,13 @@ export function formatEntry(entry: Entry): string {
   return `${place}:"${new TextDecoder().decode(entry.data)}"`;
 }
 
-export function formatMembership({ voters, votersOutgoing, learners }: Membership): string {
+export function formatMembership(
+  { voters, votersOutgoing, learners, standBys, spares }: Membership,
+): string {
   const outgoing = votersOutgoing.length > 0 ? ` outgoing ${votersOutgoing}` : "";
-  return `voters ${voters}${outgoing}${learners.length > 0 ? ` learners ${learners}` : ""}`;
+  const others = [["learners", learners], ["stand-bys", standBys], ["spares", spares]] as const;
+  const named = others.filter(([, ids]) => ids.length > 0).map(([name, ids]) => ` ${name} ${ids}`);
+  return `voters ${voters}${outgoing}${named.join("")}`;
 }
 
 export function formatMessage(message: Message): string {

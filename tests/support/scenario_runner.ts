@@ -3,12 +3,20 @@
  * `----`, and what they led to. tests/scenarios/README.md lists the commands.
  */
 import type { NodeId } from "../../core/base/ids.ts";
-import { encodeMembership, type MembershipChange } from "../../core/raft/membership.ts";
+import { encodeMembership } from "../../core/raft/membership.ts";
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
 import type { Output } from "../../core/raft/output.ts";
+import type { AssignableRole, MembershipChange } from "../../core/raft/plan_change.ts";
 import { BENCH_OPTIONS } from "./raft_bench.ts";
 import { logOf, membershipOf, MemoryLog, RaftNode } from "./raft_node.ts";
 import { formatEntry, formatMessage, formatStatus } from "./scenario_format.ts";
+
+/** Words of `change` that take or change a role. */
+const ASSIGNED: Readonly<Record<string, AssignableRole>> = {
+  learn: "learner",
+  stand_by: "stand_by",
+  spare: "spare",
+};
 
 export interface Block {
   readonly comments: readonly string[];
@@ -164,8 +172,11 @@ export class ScenarioPlayer {
       electionTicks: Number(named.get("election") ?? this.#options.electionTicks),
       appendBytesMax: Number(named.get("bytes") ?? this.#options.appendBytesMax),
     };
-    for (const id of [...voters, ...learners]) {
-      const log = logOf(membershipOf(voters, learners), ids(named.get(`log${id}`) ?? ""));
+    const standBys = ids(named.get("stand_bys") ?? "");
+    const spares = ids(named.get("spares") ?? "");
+    const membership = membershipOf(voters, learners, standBys, spares);
+    for (const id of membership.members.map((member) => member.id)) {
+      const log = logOf(membership, ids(named.get(`log${id}`) ?? ""));
       const term = Number(named.get(`term${id}`) ?? log.termAt(log.lastIndex()));
       this.#addNode(id, log, term);
     }
@@ -278,9 +289,12 @@ export class ScenarioPlayer {
       const [kind, id] = each.trim().split(" ");
       if (kind === "add") {
         const host = `new${node.raft.membership.nextNodeId}`;
-        return { kind: "add_learner", raftAddress: `${host}:1`, httpAddress: `${host}:2` };
+        return { kind: "add", raftAddress: `${host}:1`, httpAddress: `${host}:2` };
       }
-      if (kind !== "promote" && kind !== "demote" && kind !== "remove") throw new Error(`No change ${kind}`);
+      if (kind !== undefined && Object.hasOwn(ASSIGNED, kind)) {
+        return { kind: "assign", id: Number(id), role: ASSIGNED[kind] as AssignableRole };
+      }
+      if (kind !== "promote" && kind !== "remove") throw new Error(`No change ${kind}`);
       return { kind, id: Number(id) };
     });
     const proposed = node.raft.proposeMembership(changes.length === 1 ? changes[0]! : changes);

@@ -1,18 +1,21 @@
 import type { NodeId } from "../base/ids.ts";
 import type { Clock, PeerAddress } from "../base/ports.ts";
+import { decodeMembership } from "../raft/membership.ts";
 import type { Driver } from "./driver.ts";
+import type { MembershipNews } from "./told_membership.ts";
 
 export interface IntroductionsOptions {
   readonly clock: Clock;
   readonly driver: Driver;
   /** What this node says of itself. */
   readonly self: PeerAddress;
-  readonly call: (to: NodeId, self: PeerAddress) => Promise<unknown>;
+  /** @param news for spares: what others learn from their logs */
+  readonly call: (to: NodeId, self: PeerAddress, news: MembershipNews | undefined) => Promise<unknown>;
   /** The peers changed: connections must follow. */
   readonly onChange: () => void;
 }
 
-/** Silent members are told who leads at this pace. */
+/** Silent members are told who leads at this pace, and spares who belongs to the cluster. */
 const REPEAT_MS = 1_000;
 /** Leaders that were heard of but are in no membership here yet; more than a few at once would be a mistake. */
 const KNOWN_MAX = 16;
@@ -20,7 +23,8 @@ const KNOWN_MAX = 16;
 /**
  * A member that was away may never have heard of the one that leads now: it gets its messages and has no address for the
  * answers, so the leader can never learn what it lacks. A leader therefore introduces itself to members that are silent, by
- * a call, whose answer comes back over the same connection.
+ * a call, whose answer comes back over the same connection. Spares, which do not receive the log, are told in the same way
+ * what is in force.
  */
 export class Introductions {
   readonly #options: IntroductionsOptions;
@@ -52,8 +56,14 @@ export class Introductions {
     const { clock, driver, self, call } = this.#options;
     if (driver.role !== "leader" || clock.nowMs() < this.#nextMs) return;
     this.#nextMs = clock.nowMs() + REPEAT_MS;
-    for (const { id, recentActive } of driver.raft.status().progress) {
-      if (!recentActive) call(id, self).catch(() => {});
+    const { raft } = driver;
+    const committed = raft.membership.spares.length > 0 ? raft.committedMembership() : undefined;
+    const spares = committed === undefined ? [] : decodeMembership(committed).spares;
+    for (const { id, recentActive } of raft.status().progress) {
+      const news = committed !== undefined && spares.includes(id)
+        ? { index: raft.commitIndex, membership: committed }
+        : undefined;
+      if (news !== undefined || !recentActive) call(id, self, news).catch(() => {});
     }
   }
 }

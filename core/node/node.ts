@@ -1,11 +1,13 @@
 import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
-import type { TransportHandler } from "../base/ports.ts";
+import type { PeerAddress, TransportHandler } from "../base/ports.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
-import { hasAddresses, type Membership } from "../raft/membership.ts";
+import type { Membership, MemberTraits } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
 import { SqlPool } from "../sql/pool.ts";
+import { Announcement } from "./announcement.ts";
 import { settleFileNames } from "./checkpoints.ts";
+import { clusterStatus } from "./cluster_status.ts";
 import { mustBeName } from "./database_name.ts";
 import { Driver } from "./driver.ts";
 import { ForkJudge } from "./fork_judge.ts";
@@ -32,6 +34,7 @@ import type {
   CheckpointMode,
   ClusterStatus,
   DatabaseDescription,
+  MemberChange,
   Metric,
   NewMember,
   NodeService,
@@ -45,13 +48,16 @@ import { Standing } from "./standing.ts";
 import { Storage } from "./storage.ts";
 import { campaignPauseMs } from "./succession.ts";
 import { Sweeper } from "./sweeper.ts";
-import { type ImportSteps, Transfer } from "./transfer.ts";
+import { leftToLeader, ToldMembership } from "./told_membership.ts";
+import { importSteps, Transfer } from "./transfer.ts";
 import { WritePath } from "./write_path.ts";
 
 /** Pause between two attempts to find a leader whose disk is not full. */
 const FULL_HAND_OVER_MS = 10_000;
 /** What members ask of each other: a few pages, an entry, or the opening of views of all databases. */
 const MEMBER_CALL_MS_MAX = 10_000;
+/** Until a call that has no time limit of its own is sure of what it says. */
+const CONFIRM_MS_MAX = 10_000;
 
 /** One member of the cluster: wires the parts together and offers them as a service. No logic of its own. */
 export class Node implements NodeService, TransportHandler {
@@ -72,11 +78,12 @@ export class Node implements NodeService, TransportHandler {
   readonly #introductions: Introductions;
   readonly #forks: ForkJudge;
   readonly #standing: Standing;
+  readonly #told: ToldMembership;
+  readonly #announcement: Announcement;
   #cancelTick: () => void = () => {};
   #stopped = false;
   #stopping: Promise<void> | undefined;
   #failed = false;
-  #announced = false;
   #nextHandOverMs = 0;
 
   constructor(parts: NodeParts) {
@@ -84,11 +91,15 @@ export class Node implements NodeService, TransportHandler {
     const { log, store, disk, clock, endOfTurn, events, tickMs, clusterId, nodeId, createDatabases } = parts;
     this.#known = new KnownMembers(disk, parts.identity, events);
     this.#sweeper = this.#makeSweeper();
+    const told = this.#told = new ToldMembership({
+      ...parts,
+      onChange: (membership) => this.#onMembership(membership),
+    });
     const driver = this.#driver = this.#makeDriver();
     const pool = this.#pool = this.#makePool();
     const gate = this.#gate = this.#makeGate();
     this.#contact = new LeaderContact({ clock, confirm: (deadlineMs) => this.#confirmIndex(deadlineMs) });
-    this.#reads = new ReadPath({
+    const reads = this.#reads = new ReadPath({
       store,
       log,
       pool,
@@ -114,7 +125,13 @@ export class Node implements NodeService, TransportHandler {
     this.#introductions = this.#makeIntroductions();
     this.#forks = this.#makeForkJudge();
     this.#standing = this.#makeStanding();
-    const members = this.#members = new MemberAdmin({ driver, clock, events, tickMs, barrier });
+    const membership = () => told.current;
+    const members = this.#members = new MemberAdmin({ driver, clock, events, membership, tickMs, barrier });
+    this.#announcement = new Announcement({
+      ...parts,
+      membership,
+      announce: (member, deadlineMs) => this.#atLeader("set_addresses", member, deadlineMs),
+    });
     this.#leaderCalls = new LeaderCalls({
       clock,
       leads: () => driver.role === "leader",
@@ -124,13 +141,15 @@ export class Node implements NodeService, TransportHandler {
     const storage = this.#storage = this.#makeStorage();
     const { reader, snapshots, repair } = storage;
     const confirm = (deadlineMs: Milliseconds) => this.#confirmIndex(deadlineMs);
-    this.#transfer = new Transfer({ disk, clock, pool, reader, steps: this.#importSteps() });
+    const steps = importSteps((method, request, deadlineMs) => this.#atLeader(method, request, deadlineMs));
+    this.#transfer = new Transfer({ disk, clock, pool, reader, steps });
     this.#peerHandlers = makePeerHandlers({
       clusterId,
       nodeId,
       clock,
       driver,
       writes,
+      reads,
       members,
       snapshots,
       confirm,
@@ -140,17 +159,19 @@ export class Node implements NodeService, TransportHandler {
       repair,
       introductions: this.#introductions,
       forks: this.#forks,
+      told,
     });
   }
 
   #makeIntroductions(): Introductions {
-    const { clock, nodeId, addresses, raft } = this.#parts;
+    const { clock, nodeId, addresses } = this.#parts;
     return new Introductions({
       clock,
       driver: this.#driver,
       self: { id: nodeId, raftAddress: addresses.raftAddress },
-      call: (to, self) => this.#callMember(to, "introduce", self),
-      onChange: () => this.#onMembership(raft.membership),
+      call: (to, self, news) =>
+        this.#callMember(to, "introduce", { ...self, ...(news === undefined ? {} : { news }) }),
+      onChange: () => this.#onMembership(this.#told.current),
     });
   }
 
@@ -165,10 +186,10 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #makeStanding(): Standing {
-    const { raft, nodeId } = this.#parts;
+    const { nodeId } = this.#parts;
     return new Standing({
       ...this.#parts,
-      members: () => raft.membership.members,
+      members: () => this.#knownPeers(),
       ask: (member) => this.#callMember(member, "standing", { id: nodeId }),
       onFatal: (error) => this.#fail(error),
     });
@@ -205,7 +226,7 @@ export class Node implements NodeService, TransportHandler {
         onPublished: (index) => this.#onPublished(index),
         onReadState: (state) => this.#gate.onReadState(state),
         onRole: () => this.#onRole(),
-        onMembership: (membership) => this.#onMembership(membership),
+        onMembership: () => this.#onMembership(this.#told.current),
         onFork: (fork) => this.#forks.suspect(fork),
         onSnapshot: (snapshot) => this.#storage.install.begin(snapshot),
         onFatal: (error) => this.#fail(error),
@@ -257,16 +278,6 @@ export class Node implements NodeService, TransportHandler {
     return new ReadGate(host, 1 + Math.floor(random.next() * 2 ** 40));
   }
 
-  #importSteps(): ImportSteps {
-    return {
-      begin: (name, pageSize, deadlineMs) => this.#atLeader("import_begin", { name, pageSize }, deadlineMs),
-      pages: (databaseId, body, deadlineMs) =>
-        this.#atLeader("import_pages", { databaseId, body }, deadlineMs),
-      finish: (databaseId, deadlineMs) => this.#atLeader("import_finish", { databaseId }, deadlineMs),
-      abort: (databaseId, deadlineMs) => this.#atLeader("import_abort", { databaseId }, deadlineMs),
-    };
-  }
-
   /** Begins to take part: from here on the clock ticks. */
   start(): void {
     const { raft, nodeId } = this.#parts;
@@ -311,9 +322,12 @@ export class Node implements NodeService, TransportHandler {
 
   // What clients ask.
 
-  query(request: QueryRequest): Promise<QueryAnswer> {
+  query({ signal, ...request }: QueryRequest): Promise<QueryAnswer> {
     this.#sweeper.watch();
-    return this.#reads.query(request, this.#deadline(request.timeoutMs));
+    const deadlineMs = this.#deadline(request.timeoutMs);
+    // A spare has nothing to show that were worth an age.
+    if (this.#told.isSpare) return this.#atLeader("query", request, deadlineMs);
+    return this.#reads.query(signal === undefined ? request : { ...request, signal }, deadlineMs);
   }
 
   write(request: WriteRequest): Promise<WriteAnswer> {
@@ -327,11 +341,15 @@ export class Node implements NodeService, TransportHandler {
   }
 
   async listDatabases(): Promise<DatabaseDescription[]> {
+    if (this.#told.isSpare) return await this.#atLeader("list_databases", {}, this.#deadline(CONFIRM_MS_MAX));
     await this.#confirm();
     return this.#parts.store.list().map(describeDatabase);
   }
 
   async describeDatabase(name: string): Promise<DatabaseDescription> {
+    if (this.#told.isSpare) {
+      return await this.#atLeader("describe_database", { name }, this.#deadline(CONFIRM_MS_MAX));
+    }
     await this.#confirm();
     return describeDatabase(this.#reads.find(name));
   }
@@ -354,12 +372,14 @@ export class Node implements NodeService, TransportHandler {
     timeoutMs: Milliseconds,
   ): Promise<{ index: LogIndex; bytes: number; chunks: AsyncIterableIterator<Uint8Array> }> {
     this.#sweeper.watch();
+    if (this.#told.isSpare) throw leftToLeader("back up", this.#leaderHttpAddress());
     await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(timeoutMs));
     const index = this.#parts.store.publishedIndex;
     return { index, ...this.#transfer.backup(this.#reads.openView(name)) };
   }
 
   async checkpoint(name: string, mode: CheckpointMode, timeoutMs: Milliseconds): Promise<CheckpointAnswer> {
+    if (this.#told.isSpare) throw leftToLeader("bring a file up to date", this.#leaderHttpAddress());
     await this.#confirm();
     return await this.#storage.checkpoints.checkpoint(
       this.#reads.find(name),
@@ -378,28 +398,13 @@ export class Node implements NodeService, TransportHandler {
   }
 
   async cluster(): Promise<ClusterStatus> {
-    const { clusterId, nodeId, raft, store, clock } = this.#parts;
-    const driver = this.#driver;
-    const isLearner = raft.membership.learners.includes(nodeId);
-    const role = driver.role === "pre_candidate" ? "candidate" : driver.role;
-    let members = this.#members.members();
-    if (driver.role !== "leader" && driver.leader !== 0) {
-      // The leader knows how far everyone is; without its answer the list still says who belongs.
-      const deadlineMs = clock.nowMs() + 10 * this.#parts.tickMs;
-      members = await this.#atLeader("members", {}, deadlineMs).catch(() => members);
-    }
-    return {
-      clusterId,
-      nodeId,
-      role: isLearner ? "learner" : role,
-      term: driver.term,
-      leaderId: driver.leader === 0 ? undefined : driver.leader,
-      leaderHttpAddress: this.#leaderHttpAddress(),
-      tip: raft.lastIndex,
-      commitIndex: store.publishedIndex,
-      changing: raft.status().membershipPending,
-      members,
-    };
+    return await clusterStatus({
+      parts: this.#parts,
+      driver: this.#driver,
+      told: this.#told,
+      members: () => this.#members.members(),
+      membersAtLeader: (deadlineMs) => this.#atLeader("members", {}, deadlineMs),
+    });
   }
 
   addMember(member: NewMember, timeoutMs: Milliseconds): Promise<{ id: NodeId }> {
@@ -410,6 +415,16 @@ export class Node implements NodeService, TransportHandler {
     await this.#atLeader("remove_member", { id }, this.#deadline(timeoutMs));
   }
 
+  async changeMember(id: NodeId, change: MemberChange, timeoutMs: Milliseconds): Promise<void> {
+    await this.#atLeader("change_member", { id, ...change }, this.#deadline(timeoutMs));
+  }
+
+  traits(): Required<MemberTraits> {
+    const { members } = this.#told.current;
+    const { weight = 0, failureDomain = 0 } = members.find(({ id }) => id === this.#parts.nodeId) ?? {};
+    return { weight, failureDomain };
+  }
+
   transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }> {
     return this.#atLeader("transfer", to === undefined ? {} : { to }, this.#deadline(timeoutMs));
   }
@@ -417,7 +432,8 @@ export class Node implements NodeService, TransportHandler {
   /** Ready: it knows a leader and has published what was committed when it first heard one. */
   isReady(): boolean {
     const { publishedIndex } = this.#parts.store;
-    return !this.#stopped && this.#driver.leader !== 0 && this.#contact.hasCaughtUp(publishedIndex);
+    if (this.#stopped || this.#driver.leader === 0) return false;
+    return this.#told.isSpare || this.#contact.hasCaughtUp(publishedIndex);
   }
 
   metrics(): Metric[] {
@@ -429,7 +445,7 @@ export class Node implements NodeService, TransportHandler {
       store,
       log,
       isDiskFull: reserve.isFull,
-      membership: raft.membership,
+      membership: this.#told.current,
       pool: this.#pool,
       waitingWrites: this.#writes.waitingCount,
       stages: this.#writes.stages.totals,
@@ -469,8 +485,11 @@ export class Node implements NodeService, TransportHandler {
     raft.forgetLeader();
     this.#driver.schedule();
     const seat = { lost: peer, self: nodeId, term: this.#driver.term };
-    clock.after(campaignPauseMs(raft.membership.voters, seat, random.next()), () => {
-      if (this.#stopped || this.#driver.leader !== 0) return;
+    const { voters, members } = raft.membership;
+    const heirs = members.filter(({ id }) => voters.includes(id));
+    clock.after(campaignPauseMs(heirs, seat, random.next()), () => {
+      // The driver may not have looked since: who has the first turn hardly waits.
+      if (this.#stopped || raft.status().leader !== 0) return;
       raft.campaign();
       this.#driver.schedule();
     });
@@ -486,27 +505,19 @@ export class Node implements NodeService, TransportHandler {
     else this.#writes.onLeadershipLost();
     if (this.#driver.leader !== 0) this.#leaderCalls.wake();
     if (this.#driver.leader !== 0) this.#contact.ask();
-    this.#announceAddresses();
+    if (this.#driver.leader !== 0) this.#announcement.attempt();
   }
 
   #onMembership(membership: Membership): void {
-    const { nodeId, transport, identity } = this.#parts;
-    const peers = membership.members.length > 0 ? membership.members : identity.peers;
-    transport.setPeers(this.#introductions.withKnown(peers).filter((member) => member.id !== nodeId));
+    const { nodeId, transport } = this.#parts;
+    const peers = this.#introductions.withKnown(this.#knownPeers());
+    transport.setPeers(peers.filter((member) => member.id !== nodeId));
     if (membership.members.length > 0) this.#known.update(membership.members);
   }
 
-  /** A member that was started with other addresses tells the leader once it knows one. */
-  #announceAddresses(): void {
-    const { nodeId, addresses, raft, events } = this.#parts;
-    const self = raft.membership.members.find((member) => member.id === nodeId);
-    if (this.#announced || this.#driver.leader === 0 || self === undefined) return;
-    this.#announced = true;
-    if (hasAddresses(self, addresses)) return;
-    this.#atLeader("set_addresses", { id: nodeId, ...addresses }, this.#deadline(30_000)).catch((error) => {
-      this.#announced = false;
-      events.event("addresses_not_announced", { reason: String(error) });
-    });
+  #knownPeers(): readonly PeerAddress[] {
+    const { members } = this.#told.current;
+    return members.length > 0 ? members : this.#parts.identity.peers;
   }
 
   #tick(): void {
@@ -559,7 +570,7 @@ export class Node implements NodeService, TransportHandler {
 
   async #confirm(): Promise<void> {
     this.#sweeper.watch();
-    await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(10_000));
+    await this.#reads.reach("linearizable", undefined, undefined, this.#deadline(CONFIRM_MS_MAX));
   }
 
   #deadline(timeoutMs: Milliseconds): Milliseconds {
@@ -571,7 +582,7 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #leaderHttpAddress(): string | undefined {
-    const { members } = this.#parts.raft.membership;
+    const { members } = this.#told.current;
     return members.find((member) => member.id === this.#driver.leader)?.httpAddress;
   }
 

@@ -58,6 +58,8 @@ export function nodeMetrics(node: Measured): Metric[] {
     gauge("commit_index", "Last published index", node.store.publishedIndex),
     gauge("voters", "Voting members", node.membership.voters.length),
     gauge("learners", "Members that do not vote yet", node.membership.learners.length),
+    gauge("stand_bys", "Members that stay without a vote", node.membership.standBys.length),
+    gauge("spares", "Members that receive nothing", node.membership.spares.length),
     gauge("databases", "Databases", node.store.databaseCount),
     gauge("waiting_writes", "Writes that wait to run or to be committed", node.waitingWrites),
     gauge("waiting_reads", "Queries that wait for a reader", node.pool.waitingReadCount),

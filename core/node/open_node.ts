@@ -19,7 +19,14 @@ import { chainHash } from "../log/record.ts";
 import { type NodeIdentity, readNodeIdentity, writeNodeIdentity } from "../log/node_identity.ts";
 import { readCatalog } from "../pages/catalog.ts";
 import { PageStore } from "../pages/page_store.ts";
-import { decodeMembership, EMPTY_MEMBERSHIP, encodeMembership, type Membership } from "../raft/membership.ts";
+import {
+  addressesOf,
+  decodeMembership,
+  EMPTY_MEMBERSHIP,
+  encodeMembership,
+  type Membership,
+  traitsOf,
+} from "../raft/membership.ts";
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
@@ -244,7 +251,7 @@ async function bootstrap(
       learners: [],
       standBys: [],
       spares: [],
-      members: [{ id: 1, ...addresses }],
+      members: [{ id: 1, ...addressesOf(addresses), ...traitsOf(addresses) }],
       nextNodeId: 2,
     };
     const data = encodeMembership(membership, EMPTY_MEMBERSHIP);

@@ -11,7 +11,17 @@ import type { LogMark } from "./fork_verdict.ts";
 import type { PageAnswer, PageRequest } from "./repair.ts";
 import type { StandingAnswer } from "./standing.ts";
 import type { SnapshotOffer, SnapshotPages, SnapshotPagesRequest } from "./snapshot_source.ts";
-import type { MemberStatus, NewMember, WriteAnswer, WriteRequest } from "./service.ts";
+import type {
+  DatabaseDescription,
+  MemberChange,
+  MemberStatus,
+  NewMember,
+  QueryAnswer,
+  QueryRequest,
+  WriteAnswer,
+  WriteRequest,
+} from "./service.ts";
+import type { MembershipNews } from "./told_membership.ts";
 
 /** Requests and answers by method. Every request carries the time that is left for it. */
 export interface PeerMethods {
@@ -28,10 +38,16 @@ export interface PeerMethods {
   members: { request: Record<string, never>; answer: MemberStatus[] };
   add_member: { request: NewMember; answer: { id: NodeId } };
   remove_member: { request: { id: NodeId }; answer: null };
+  change_member: { request: MemberChange & { id: NodeId }; answer: null };
   transfer: { request: { to?: NodeId }; answer: { leaderId: NodeId } };
+  /** And traits, where any are named. */
   set_addresses: { request: NewMember & { id: NodeId }; answer: null };
-  /** The caller leads, and this is where answers reach it. */
-  introduce: { request: { id: NodeId; raftAddress: string }; answer: null };
+  /** The caller leads, and this is where answers reach it. `news`: the member asked is a spare. */
+  introduce: { request: { id: NodeId; raftAddress: string; news?: MembershipNews }; answer: null };
+  /** Asked by spares, whose databases show nothing of use. */
+  query: { request: Omit<QueryRequest, "timeoutMs" | "signal">; answer: QueryAnswer };
+  list_databases: { request: Record<string, never>; answer: DatabaseDescription[] };
+  describe_database: { request: { name: string }; answer: DatabaseDescription };
   /** Whether a node still belongs to the cluster; only a leader can say. */
   standing: { request: { id: NodeId }; answer: StandingAnswer };
   /** What the member's log holds at an index, for the judgement of a fork. */

@@ -11,8 +11,10 @@ import type { ForkJudge } from "./fork_judge.ts";
 import type { Introductions } from "./introductions.ts";
 import type { MemberAdmin } from "./member_admin.ts";
 import type { PeerHandlers } from "./peer_calls.ts";
+import { describeDatabase, type ReadPath } from "./read_path.ts";
 import type { SnapshotSource } from "./snapshot_source.ts";
 import type { StandingAnswer } from "./standing.ts";
+import type { ToldMembership } from "./told_membership.ts";
 import type { WritePath } from "./write_path.ts";
 
 export interface PeerHandlersOptions {
@@ -21,6 +23,7 @@ export interface PeerHandlersOptions {
   readonly clock: Clock;
   readonly driver: Driver;
   readonly writes: WritePath;
+  readonly reads: ReadPath;
   readonly members: MemberAdmin;
   readonly snapshots: SnapshotSource;
   readonly log: Log;
@@ -29,6 +32,7 @@ export interface PeerHandlersOptions {
   readonly repair: Repair;
   readonly introductions: Introductions;
   readonly forks: ForkJudge;
+  readonly told: ToldMembership;
   /** Resolves with an index that nothing committed before the call lies above. */
   readonly confirm: (deadlineMs: Milliseconds) => Promise<LogIndex>;
 }
@@ -49,6 +53,7 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
     repair,
     introductions,
     forks,
+    told,
   } = options;
   const until = (timeoutMs: Milliseconds): Milliseconds => clock.nowMs() + timeoutMs;
   return {
@@ -69,9 +74,13 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       await members.remove(request.id, until(timeoutMs));
       return null;
     },
+    change_member: async ({ id, ...change }, timeoutMs) => {
+      await members.changeMember(id, change, until(timeoutMs));
+      return null;
+    },
     transfer: (request, timeoutMs) => members.transfer(request.to, until(timeoutMs)),
-    set_addresses: async ({ id, ...addresses }, timeoutMs) => {
-      await members.setAddresses(id, addresses, until(timeoutMs));
+    set_addresses: async ({ id, ...member }, timeoutMs) => {
+      await members.announced(id, member, until(timeoutMs));
       return null;
     },
     standing: async ({ id }, timeoutMs) => {
@@ -83,10 +92,12 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       forks.suspectedBy(from, index);
       return Promise.resolve(null);
     },
-    introduce: (peer) => {
-      introductions.heard(peer);
+    introduce: ({ id, raftAddress, news }) => {
+      introductions.heard({ id, raftAddress });
+      if (news !== undefined) told.hear(news);
       return Promise.resolve(null);
     },
+    ...readHandlers(options),
     log_entry: ({ index }) => attempt(() => readEntry(log, index, repair)),
     page: (request) => attempt(() => readPage(store, reader, request)),
     ...snapshotHandlers(options),
@@ -96,6 +107,37 @@ export function makePeerHandlers(options: PeerHandlersOptions): PeerHandlers {
       return { clusterId, nodeId: id, membership };
     },
   };
+}
+
+/** For spares, which have nothing to read. */
+function readHandlers(
+  { clock, driver, reads, store }: PeerHandlersOptions,
+): Pick<PeerHandlers, "query" | "list_databases" | "describe_database"> {
+  const reach = async (timeoutMs: Milliseconds): Promise<void> => {
+    mustLeadToRead(driver);
+    await reads.reach("linearizable", undefined, undefined, clock.nowMs() + timeoutMs);
+  };
+  return {
+    query: (request, timeoutMs) =>
+      attempt(() => {
+        mustLeadToRead(driver);
+        return reads.query({ ...request, timeoutMs }, clock.nowMs() + timeoutMs);
+      }),
+    list_databases: async (_, timeoutMs) => {
+      await reach(timeoutMs);
+      return store.list().map(describeDatabase);
+    },
+    describe_database: async ({ name }, timeoutMs) => {
+      await reach(timeoutMs);
+      return describeDatabase(reads.find(name));
+    },
+  };
+}
+
+/** Without a hint: the member that asks looks for the leader itself. */
+function mustLeadToRead(driver: Driver): void {
+  if (driver.role === "leader") return;
+  throw new NodeError("not_leader", "Cannot read for a spare: this node does not lead; ask again");
 }
 
 function snapshotHandlers(
@@ -118,7 +160,7 @@ function snapshotHandlers(
   };
 }
 
-function attempt<T>(action: () => T): Promise<T> {
+function attempt<T>(action: () => T | Promise<T>): Promise<T> {
   return new Promise((resolve) => resolve(action()));
 }
 

@@ -124,11 +124,12 @@ export class Retention {
     return allowed;
   }
 
-  /** The first entry that a member lacks and can still be sent. */
+  /** The first entry that a member lacks and can still be sent. A spare is sent none. */
   #neededByMembers(): LogIndex {
     const { raft, log, snapshotIndexFor } = this.#options;
     let needed = Infinity;
-    for (const { id, match } of raft.status().progress) {
+    for (const { id, match, state } of raft.status().progress) {
+      if (state === "spare") continue;
       const next = match + 1 >= log.firstIndex() ? match + 1 : (snapshotIndexFor(id) ?? Infinity) + 1;
       needed = Math.min(needed, next);
     }

@@ -1,6 +1,7 @@
 /** What a node offers to those who speak to clients: `net/http` and the tuple protocol. */
-import type { DatabaseId, LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import type { DatabaseId, LogIndex, Milliseconds, NodeId, Unsigned64 } from "../base/ids.ts";
 import type { CancelSignal } from "../base/ports.ts";
+import type { MemberAddresses, MemberTraits } from "../raft/membership.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "../sql/values.ts";
 
 export type ReadLevel = "linearizable" | "index" | "stale" | "as_of";
@@ -115,10 +116,13 @@ export interface MemberStatus {
   readonly httpAddress: string;
   /** Where the dqlite protocol is spoken; missing where it is not. */
   readonly wireAddress?: string;
-  readonly role: "leader" | "voter" | "learner";
+  /** A learner is on its way to a vote; stand-bys and spares stay what they are. */
+  readonly role: "leader" | "voter" | "learner" | "stand_by" | "spare";
+  readonly weight: Unsigned64;
+  readonly failureDomain: Unsigned64;
   /** Last index known to be durable there; undefined when the answering node has not heard it from the leader. */
   readonly matchIndex: LogIndex | undefined;
-  /** Entries behind the leader's tip. */
+  /** Undefined for spares as well, which are sent no entries. Entries behind the leader's tip. */
   readonly lag: number | undefined;
   readonly lastContactMs: Milliseconds | undefined;
 }
@@ -126,7 +130,7 @@ export interface MemberStatus {
 export interface ClusterStatus {
   readonly clusterId: string;
   readonly nodeId: NodeId;
-  readonly role: "leader" | "follower" | "candidate" | "learner";
+  readonly role: "leader" | "follower" | "candidate" | "learner" | "stand_by" | "spare";
   readonly term: number;
   readonly leaderId: NodeId | undefined;
   readonly leaderHttpAddress: string | undefined;
@@ -137,10 +141,17 @@ export interface ClusterStatus {
   readonly members: readonly MemberStatus[];
 }
 
-export interface NewMember {
-  readonly raftAddress: string;
-  readonly httpAddress: string;
-  readonly wireAddress?: string;
+/** A voter gets its vote when it has caught up. */
+export type WantedRole = "voter" | "stand_by" | "spare";
+
+export interface NewMember extends MemberAddresses, MemberTraits {
+  /** Missing: the role of the earlier life it replaces, else voter. */
+  readonly role?: WantedRole;
+}
+
+/** What is left out stays as it is. */
+export interface MemberChange extends MemberTraits {
+  readonly role?: WantedRole;
 }
 
 /** All counters of the node since its start, and gauges; names are Prometheus names without the prefix `walraft_`. */
@@ -185,10 +196,17 @@ export interface NodeService {
   checkpoint(name: string, mode: CheckpointMode, timeoutMs: Milliseconds): Promise<CheckpointAnswer>;
 
   cluster(): Promise<ClusterStatus>;
-  /** Adds a learner that is promoted when it has caught up. Members normally add themselves (`serve --join`). */
+  /** Adds a member in the role it names. Members normally add themselves (`serve --join`). */
   addMember(member: NewMember, timeoutMs: Milliseconds): Promise<{ id: NodeId }>;
   removeMember(id: NodeId, timeoutMs: Milliseconds): Promise<void>;
-  /** Hands leadership over; without `to`, to the member that has most of the log. */
+  /**
+   * Resolves when it is committed; for role `voter` when the member has caught up and has its vote. After a `timeout` there
+   * it is a learner and gets its vote as soon as it has. Asking for what is already so does nothing.
+   */
+  changeMember(id: NodeId, change: MemberChange, timeoutMs: Milliseconds): Promise<void>;
+  /** Weight and failure domain of this node, as far as it knows; asks nobody. */
+  traits(): Required<MemberTraits>;
+  /** Hands leadership over; without `to`, to a voter chosen by weight and failure domain (`succession.ts`). */
   transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }>;
 
   isReady(): boolean;

@@ -6,6 +6,7 @@ import { encodePages, type Frame } from "../pages/entry_body.ts";
 import type { View } from "../pages/database.ts";
 import { presentAsView, presentAsWal } from "../pages/database_header.ts";
 import type { SqlPool } from "../sql/pool.ts";
+import type { PeerMethods } from "./peer_calls.ts";
 import type { ViewPages, ViewReader } from "./view_pages.ts";
 
 /** The steps of an upload, each carried out by the leader. */
@@ -14,6 +15,23 @@ export interface ImportSteps {
   pages(databaseId: DatabaseId, body: Uint8Array, deadlineMs: Milliseconds): Promise<LogIndex>;
   finish(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<LogIndex>;
   abort(databaseId: DatabaseId, deadlineMs: Milliseconds): Promise<unknown>;
+}
+
+type ImportMethod = "import_begin" | "import_pages" | "import_finish" | "import_abort";
+
+export function importSteps(
+  atLeader: <M extends ImportMethod>(
+    method: M,
+    request: PeerMethods[M]["request"],
+    deadlineMs: Milliseconds,
+  ) => Promise<PeerMethods[M]["answer"]>,
+): ImportSteps {
+  return {
+    begin: (name, pageSize, deadlineMs) => atLeader("import_begin", { name, pageSize }, deadlineMs),
+    pages: (databaseId, body, deadlineMs) => atLeader("import_pages", { databaseId, body }, deadlineMs),
+    finish: (databaseId, deadlineMs) => atLeader("import_finish", { databaseId }, deadlineMs),
+    abort: (databaseId, deadlineMs) => atLeader("import_abort", { databaseId }, deadlineMs),
+  };
 }
 
 export interface TransferOptions {

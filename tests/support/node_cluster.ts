@@ -7,7 +7,7 @@ import type { NodeId } from "../../core/base/ids.ts";
 import type { Clock, Disk } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
-import type { QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
+import type { MemberChange, QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
 import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
@@ -68,6 +68,8 @@ export type NodeTuning = Partial<
 export class NodeCluster {
   readonly network = new MemoryNetwork();
   readonly members: Member[] = [];
+  /** What members say of themselves at their next start. */
+  readonly wanted = new Map<NodeId, MemberChange>();
   readonly events: { readonly name: string; readonly facts: Record<string, unknown> }[] = [];
   readonly #random: SeededRandom;
   readonly #tuning: NodeTuning;
@@ -102,7 +104,9 @@ export class NodeCluster {
       .sort((a, b) => metric(b.node, "raft_term") - metric(a.node, "raft_term"))[0];
   }
 
-  async add(id: NodeId): Promise<Member> {
+  /** @param wanted the role and traits it is started with */
+  async add(id: NodeId, wanted: MemberChange = {}): Promise<Member> {
+    this.wanted.set(id, wanted);
     const disk = new SimDisk({ seed: this.#random.word() });
     const gates = { writerGate: new Gate(), readerGate: new Gate() };
     const shell: Shell = { id, disk, ...gates, fatal: [], kill: () => {} };
@@ -141,7 +145,11 @@ export class NodeCluster {
       events: {
         event: (name, facts) => void (isAlive && this.events.push({ name, facts: { node: id, ...facts } })),
       },
-      addresses: { raftAddress: address(id), httpAddress: `127.0.0.1:${8_000 + id}` },
+      addresses: {
+        raftAddress: address(id),
+        httpAddress: `127.0.0.1:${8_000 + id}`,
+        ...this.wanted.get(id),
+      },
       firstStart: id === 1 ? { kind: "bootstrap" } : { kind: "join", raftAddresses: [address(1)] },
       openTransport: (identity, handler) => {
         const transport = this.network.join(identity.nodeId, handler);

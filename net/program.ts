@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { setImmediate } from "node:timers";
 import denoJson from "../deno.json" with { type: "json" };
 import { NodeError } from "../core/base/errors.ts";
-import type { NewMember, NodeService } from "../core/node/service.ts";
+import type { MemberChange, NewMember, NodeService } from "../core/node/service.ts";
 import { ConsoleEvents } from "../core/host/console_events.ts";
 import { DataDirLock } from "../core/host/data_dir_lock.ts";
 import { DenoDisk } from "../core/host/deno_disk.ts";
@@ -53,6 +53,7 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
     httpAddress: options.advertiseHttp ?? formatHostPort({ host: hostname, port: server.port }),
     raftAddress: options.advertiseRaft ?? formatHostPort(options.raft),
     ...wireAddressOf(options),
+    ...wantedOf(options),
   };
   // A node that waits for its cluster can be stopped as well.
   const node = await Promise.race([
@@ -170,6 +171,14 @@ async function serveWire(
 /** Clients are told the leader's address byte for byte, and compare it with the one they know. */
 function wireAddressOf({ wire, advertiseWire }: ServeOptions): Pick<NewMember, "wireAddress"> {
   return wire === undefined ? {} : { wireAddress: advertiseWire ?? formatHostPort(wire) };
+}
+
+function wantedOf({ role, weight, failureDomain }: ServeOptions): MemberChange {
+  return {
+    ...(role === undefined ? {} : { role }),
+    ...(weight === undefined ? {} : { weight }),
+    ...(failureDomain === undefined ? {} : { failureDomain }),
+  };
 }
 
 const ALIVE: HttpResponse = { status: 200, headers: ["content-type: text/plain"], body: ["ok\n"] };

@@ -59,19 +59,23 @@ export const DropDatabaseAnswer = z.strictObject({ index: Index });
 export const CheckpointAnswer = z.strictObject({ checkpoint_index: Index, complete: z.boolean() });
 export const RestoreAnswer = z.strictObject({ index: Index, pages: Count, page_size: Count });
 
+const Unsigned = z.union([Count, z.string()]);
+
 export const Member = z.strictObject({
   id: z.int(),
   raft_address: z.string(),
   http_address: z.string(),
-  role: z.enum(["leader", "voter", "learner"]),
+  role: z.enum(["leader", "voter", "learner", "stand_by", "spare"]),
   match_index: Index.nullable(),
   lag: Count.nullable(),
   last_contact_ms: z.number().nullable(),
+  weight: Unsigned,
+  failure_domain: Unsigned,
 });
 export const Cluster = z.strictObject({
   cluster_id: z.string(),
   node_id: z.int(),
-  role: z.enum(["leader", "follower", "candidate", "learner"]),
+  role: z.enum(["leader", "follower", "candidate", "learner", "stand_by", "spare"]),
   term: z.int(),
   leader_id: z.int().nullable(),
   leader_http_address: z.string().nullable(),

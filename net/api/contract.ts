@@ -54,18 +54,36 @@ export interface CreateDatabaseBody {
   timeout_ms?: number | undefined;
 }
 
+export type WantedRoleName = "voter" | "stand_by" | "spare";
+/** A number of 64 bits: decimal digits where it is above 2^53 - 1. */
+export type UnsignedJson = number | string;
+
 /** `POST /v1/cluster/members` */
 export interface AddMemberBody {
   /** `HOST:PORT` of the peer listener. */
   raft_address: string;
   /** `HOST:PORT` of the HTTP listener. */
   http_address: string;
+  /** Default: that of an earlier life at the same address, else voter. */
+  role?: WantedRoleName | undefined;
+  weight?: UnsignedJson | undefined;
+  failure_domain?: UnsignedJson | undefined;
+  timeout_ms?: number | undefined;
+}
+
+/** `POST /v1/cluster/members/{member}`: what is left out stays as it is. */
+export interface ChangeMemberBody {
+  /** With `voter` the answer waits until the member has caught up and has its vote. */
+  role?: WantedRoleName | undefined;
+  /** The lower, the sooner it leads. */
+  weight?: UnsignedJson | undefined;
+  failure_domain?: UnsignedJson | undefined;
   timeout_ms?: number | undefined;
 }
 
 /** `POST /v1/cluster/transfer` */
 export interface TransferBody {
-  /** Member id; default: the member that has most of the log. */
+  /** Member id; default: a voter chosen by weight and failure domain. */
   to?: number | undefined;
   timeout_ms?: number | undefined;
 }
@@ -152,18 +170,21 @@ export interface MemberBody {
   id: number;
   raft_address: string;
   http_address: string;
-  role: "leader" | "voter" | "learner";
-  /** Last index known to be durable there; null when the answering node has not heard it. */
+  /** A learner is on its way to a vote; stand-bys and spares stay what they are. */
+  role: "leader" | "voter" | "learner" | "stand_by" | "spare";
+  /** Last index known to be durable there; null when the answering node has not heard it, and for spares. */
   match_index: number | null;
   /** Entries behind the leader's tip. */
   lag: number | null;
   last_contact_ms: number | null;
+  weight: UnsignedJson;
+  failure_domain: UnsignedJson;
 }
 
 export interface ClusterBody {
   cluster_id: string;
   node_id: number;
-  role: "leader" | "follower" | "candidate" | "learner";
+  role: "leader" | "follower" | "candidate" | "learner" | "stand_by" | "spare";
   term: number;
   leader_id: number | null;
   leader_http_address: string | null;

@@ -18,6 +18,7 @@ const checks: readonly [
   Fits<contract.BatchBody, typeof requests.BatchRequestBody>,
   Fits<contract.CreateDatabaseBody, typeof requests.CreateDatabaseRequestBody>,
   Fits<contract.AddMemberBody, typeof requests.AddMemberRequestBody>,
+  Fits<contract.ChangeMemberBody, typeof requests.ChangeMemberRequestBody>,
   Fits<contract.TransferBody, typeof requests.TransferRequestBody>,
   Same<contract.QueryAnswerBody, Output<typeof answers.QueryAnswer>>,
   Same<contract.StatementResultBody, Output<typeof answers.StatementResult>>,
@@ -37,6 +38,7 @@ const checks: readonly [
   Same<ErrorBody["error"]["code"], Output<typeof answers.ErrorAnswer>["error"]["code"]>,
   Same<keyof ErrorBody["error"], keyof Output<typeof answers.ErrorAnswer>["error"]>,
 ] = [
+  true,
   true,
   true,
   true,

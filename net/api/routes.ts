@@ -21,6 +21,7 @@ export type RouteId =
   | "batch"
   | "cluster"
   | "add_member"
+  | "change_member"
   | "remove_member"
   | "transfer";
 
@@ -260,12 +261,23 @@ export const ROUTES: readonly Route[] = [
     id: "add_member",
     method: "POST",
     path: "/v1/cluster/members",
-    summary: "Add a member as learner; it is promoted when it has caught up",
+    summary: "Add a member; one that is to vote gets its vote when it has caught up",
     takes: "body",
     request: "AddMemberRequest",
     status: 201,
     answer: "MemberId",
     errors: [...BODY, ...CHANGE, "membership_change_refused"],
+  },
+  {
+    id: "change_member",
+    method: "POST",
+    path: "/v1/cluster/members/{member}",
+    summary: "Give a member another role, weight or failure domain",
+    takes: "body",
+    request: "ChangeMemberRequest",
+    status: 200,
+    answer: "MemberId",
+    errors: [...BODY, ...CHANGE, "membership_change_refused", "member_not_found"],
   },
   {
     id: "remove_member",

@@ -3,6 +3,7 @@
  * `openapi.ts` prints them. The output types are what the handlers get: parameters as SqlParameter, defaults filled.
  */
 import { z } from "zod";
+import type { Unsigned64 } from "../../core/base/ids.ts";
 import { DATABASE_NAME_PATTERN, LIMITS } from "../../core/base/limits.ts";
 import type { AsOf, ReadLevel } from "../../core/node/service.ts";
 import type { SqlParameter } from "../../core/sql/values.ts";
@@ -140,11 +141,34 @@ export const BatchRequestBody = z.strictObject({
 
 export const CreateDatabaseRequestBody = z.strictObject({ name: DatabaseName, timeout_ms: TimeoutMs });
 
+const UNSIGNED_HINT = "must be an integer from 0 to 2^64 - 1, as decimal digits in a string above 2^53 - 1";
+const UINT64_END = 1n << 64n;
+
+/** Weight or failure domain. Msgpack has large ones as they are. */
+const Unsigned = z.union([
+  z.int(UNSIGNED_HINT).min(0, UNSIGNED_HINT),
+  z.bigint().refine((value) => value >= 0n && value < UINT64_END, UNSIGNED_HINT),
+  z.string().regex(/^(0|[1-9][0-9]{0,19})$/, { error: UNSIGNED_HINT, abort: true })
+    .refine((text) => BigInt(text) < UINT64_END, UNSIGNED_HINT),
+], { error: UNSIGNED_HINT }).transform((value): Unsigned64 => {
+  const large = BigInt(value);
+  return large <= Number.MAX_SAFE_INTEGER ? Number(large) : large;
+});
+
+const MEMBER_CHANGE = {
+  role: z.enum(["voter", "stand_by", "spare"]).optional(),
+  weight: Unsigned.optional(),
+  failure_domain: Unsigned.optional(),
+  timeout_ms: TimeoutMs,
+};
+
 export const AddMemberRequestBody = z.strictObject({
   raft_address: Address,
   http_address: Address,
-  timeout_ms: TimeoutMs,
+  ...MEMBER_CHANGE,
 });
+
+export const ChangeMemberRequestBody = z.strictObject(MEMBER_CHANGE);
 
 export const TransferRequestBody = z.strictObject({ to: z.int().min(1).optional(), timeout_ms: TimeoutMs });
 
@@ -165,5 +189,6 @@ export const REQUEST_SCHEMAS = {
   BatchRequest: BatchRequestBody,
   CreateDatabaseRequest: CreateDatabaseRequestBody,
   AddMemberRequest: AddMemberRequestBody,
+  ChangeMemberRequest: ChangeMemberRequestBody,
   TransferRequest: TransferRequestBody,
 } as const;

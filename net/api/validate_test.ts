@@ -32,6 +32,20 @@ const SQL: readonly Json[] = [null, 1, true, [], {}, "", "a\0b", "\ud800"];
 const PARAMS: readonly Json[] = [null, 1, "x", true];
 const TIMEOUT: readonly Json[] = [null, "5", 0, -1, 1.5, LIMITS.requestMsMax + 1, true, []];
 const ROWS: readonly Json[] = [null, 1, "maps", ""];
+const UNSIGNED: readonly Json[] = [
+  null,
+  -1,
+  1.5,
+  true,
+  "",
+  "-1",
+  "01",
+  "1.5",
+  "18446744073709551616",
+  2 ** 53,
+];
+const MEMBER = { role: "stand_by", weight: 3, failure_domain: "18446744073709551615" };
+const WRONG_MEMBER = { role: [null, 1, "learner", "leader", ""], weight: UNSIGNED, failure_domain: UNSIGNED };
 const ADDRESS: readonly Json[] = [
   null,
   1,
@@ -93,9 +107,15 @@ const CASES: { readonly [name: string]: RequestCase } = {
   },
   addMember: {
     schema: REQUEST_SCHEMAS.AddMemberRequest,
-    valid: { raft_address: "h.example:1", http_address: "[::1]:65535", timeout_ms: 1 },
+    valid: { raft_address: "h.example:1", http_address: "[::1]:65535", ...MEMBER, timeout_ms: 1 },
     required: ["raft_address", "http_address"],
-    wrong: { raft_address: ADDRESS, http_address: ADDRESS, timeout_ms: TIMEOUT },
+    wrong: { raft_address: ADDRESS, http_address: ADDRESS, ...WRONG_MEMBER, timeout_ms: TIMEOUT },
+  },
+  changeMember: {
+    schema: REQUEST_SCHEMAS.ChangeMemberRequest,
+    valid: { ...MEMBER, timeout_ms: 1 },
+    required: [],
+    wrong: { ...WRONG_MEMBER, timeout_ms: TIMEOUT },
   },
   transfer: {
     schema: REQUEST_SCHEMAS.TransferRequest,

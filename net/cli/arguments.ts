@@ -12,6 +12,7 @@ import {
   type ServeOptions,
   type StorageOptions,
 } from "./serve_options.ts";
+import { type MemberOptions, readMemberOptions } from "./member_options.ts";
 import type { VerifyOptions } from "./verify.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -65,6 +66,7 @@ export type ParsedCommand =
   | { readonly command: "cluster"; readonly options: ClusterOptions }
   | { readonly command: "shell"; readonly options: ShellOptions }
   | { readonly command: "status"; readonly options: StatusOptions }
+  | { readonly command: "member"; readonly options: MemberOptions }
   | { readonly command: "load"; readonly options: LoadOptions }
   | { readonly command: "demo"; readonly options: DemoOptions }
   | { readonly command: "verify"; readonly options: VerifyOptions }
@@ -223,6 +225,10 @@ function buildCommand(command: CommandName, args: readonly string[], reader: Opt
       };
     case "status":
       return { command, options: readConnection(args[0] ?? reader.text("url"), reader) };
+    case "member": {
+      const connection = readConnection(args[1] ?? reader.text("url"), reader);
+      return { command, options: { ...connection, ...readMemberOptions(args[0] as string, reader) } };
+    }
     case "load": {
       const [url, database, file] = args as [string, string, string];
       const batchStatementsMax = reader.integer("batch-statements");

@@ -41,6 +41,9 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     wire: undefined,
     advertiseWire: undefined,
     start: { kind: "automatic" },
+    role: undefined,
+    weight: undefined,
+    failureDomain: undefined,
     exitWithParent: false,
     token: undefined,
     clusterSecret: undefined,
@@ -321,4 +324,36 @@ Deno.test("parseCommandLine() explains what it does not understand", () => {
   refuses(/too many arguments/, "status a b");
   refuses(/option '--data <DIR>' argument missing/, "serve --data");
   refuses(/Usage: walraft/, "");
+});
+
+Deno.test("parseCommandLine(): a node says what it joins as, and only when it joins", () => {
+  const line = "serve --data d --join h:1 --role spare --weight 7 --failure-domain 2";
+  const { role, weight, failureDomain } = options("serve", line);
+  assert.deepEqual([role, weight, failureDomain], ["spare", 7, 2]);
+  assert.equal(options("serve", "serve --data d --weight 9007199254740991").weight, 2 ** 53 - 1);
+  refuses(/Cannot use --role without --join/, "serve --data d --role stand_by");
+  refuses(/Cannot use --role without --join/, "serve --data d --bootstrap --role voter");
+  refuses(/--role/, "serve --data d --join h:1 --role learner");
+  refuses(/--weight/, "serve --data d --weight -1");
+});
+
+Deno.test("parseCommandLine(): member needs an id and something to do", () => {
+  assert.deepEqual(options("member", "member 3 http://a:1,http://b:2 --role stand_by --timeout-ms 5"), {
+    memberId: 3,
+    urls: ["http://a:1", "http://b:2"],
+    token: undefined,
+    timeoutMs: 5,
+    remove: false,
+    role: "stand_by",
+    weight: undefined,
+    failureDomain: undefined,
+  });
+  assert.deepEqual(options("member", "member 3 --weight 0").urls, ["http://127.0.0.1:4001"]);
+  assert.equal(options("member", "member 3 --remove").remove, true);
+  refuses(/missing required argument 'id'/, "member");
+  refuses(/Nothing to do for member 3/, "member 3");
+  refuses(/Cannot use --remove with --role/, "member 3 --remove --weight 1");
+  for (const id of ["0", "x", "1.5", "9999999999999999"]) {
+    refuses(/a member is named by its number/, `member ${id} --weight 1`);
+  }
 });

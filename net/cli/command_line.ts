@@ -63,6 +63,8 @@ async function runParsed(
       return await (await import("./shell.ts")).runShell(parsed.options, context);
     case "status":
       return await (await import("./status.ts")).runStatus(parsed.options, context);
+    case "member":
+      return await (await import("./member.ts")).runMember(parsed.options, context);
     case "load":
       return await (await import("./load.ts")).runLoad(parsed.options, context);
     case "verify":

@@ -1,7 +1,7 @@
 /** Every command with its arguments and options. */
 import type { OptionSpec } from "./option_spec.ts";
 
-export type CommandName = "serve" | "cluster" | "shell" | "status" | "load" | "demo" | "verify";
+export type CommandName = "serve" | "cluster" | "shell" | "status" | "member" | "load" | "demo" | "verify";
 
 export interface CommandSpec {
   readonly summary: string;
@@ -86,6 +86,30 @@ const STORAGE: readonly OptionSpec[] = [
     help: "SQLite's page cache of each open connection",
   },
 ];
+
+/** What decides who leads next. Integers above 2^53 - 1 go through the HTTP API only. */
+const TRAITS: readonly OptionSpec[] = [
+  {
+    kind: "integer",
+    name: "weight",
+    value: "NUMBER",
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    defaultText: "as it is, at first 0",
+    help: "the lower, the sooner the member leads",
+  },
+  {
+    kind: "integer",
+    name: "failure-domain",
+    value: "NUMBER",
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    defaultText: "as it is, at first 0",
+    help: "the same for members that fail together, such as those of one site",
+  },
+];
+
+const ROLES = ["voter", "stand_by", "spare"];
 
 /** What `serve` and `cluster` pass on to every node. */
 const NODE_TUNING: readonly OptionSpec[] = [
@@ -240,6 +264,15 @@ const SERVE: CommandSpec = {
       value: "HOST:PORT",
       help: "join the cluster that has a node at this --raft address; repeatable",
     },
+    {
+      kind: "text",
+      name: "role",
+      value: "ROLE",
+      choices: ROLES,
+      defaultText: "that of the node it replaces, else voter",
+      help: "what it joins as; counts with --join and an empty folder only",
+    },
+    ...TRAITS,
     ...NODE_TUNING,
     {
       kind: "boolean",
@@ -358,6 +391,40 @@ const STATUS: CommandSpec = {
   notes: "Exit code 1 when no node answers or no leader is known.",
 };
 
+const MEMBER: CommandSpec = {
+  summary: "give a member another role, weight or failure domain, or remove it",
+  args: [
+    { name: "<id>", help: "the member, as `status` shows it" },
+    { name: "[url]", help: "a node, or several with commas (default http://127.0.0.1:4001)" },
+  ],
+  options: [
+    {
+      kind: "text",
+      name: "role",
+      value: "ROLE",
+      choices: ROLES,
+      defaultText: "as it is",
+      help: "its new role",
+    },
+    ...TRAITS,
+    {
+      kind: "boolean",
+      name: "remove",
+      value: "true|false",
+      default: false,
+      help: "remove it from the cluster for good",
+    },
+    URL_OPTION,
+    ...CONNECTION,
+    CONFIG,
+  ],
+  notes:
+    `Voters count in every majority and may lead. A stand_by receives everything and has no vote. A spare receives nothing:
+it answers from the leader, and costs the cluster next to nothing. A member that is to vote gets its vote when it has
+caught up, and the command waits for that, up to --timeout-ms; after that it gets it by itself. A leader that is to
+lose its vote hands over first.`,
+};
+
 const LOAD: CommandSpec = {
   summary: "load a SQLite database file or a SQL script",
   args: [
@@ -453,6 +520,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandSpec>> = {
   cluster: CLUSTER,
   shell: SHELL,
   status: STATUS,
+  member: MEMBER,
   load: LOAD,
   demo: DEMO,
   verify: VERIFY,

@@ -1,5 +1,6 @@
 /** Options of `serve`, and the checks that one option needs of another. */
 import { isLoopback } from "../http/auth.ts";
+import { type MemberTraitsOptions, readMemberTraits } from "./member_options.ts";
 import type { OptionReader } from "./option_reader.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -37,7 +38,7 @@ export interface NodeTuning extends StorageOptions {
   readonly logFormat: "text" | "json";
 }
 
-export interface ServeOptions extends NodeTuning {
+export interface ServeOptions extends NodeTuning, MemberTraitsOptions {
   readonly dataDirectory: string;
   readonly http: HostPort;
   readonly raft: HostPort;
@@ -121,8 +122,16 @@ export function readServeOptions(reader: OptionReader): ServeOptions {
     advertiseRaft: readAdvertised(reader, "advertise-raft"),
     ...readWire(reader),
     start: readStart(reader),
+    ...readMemberTraits(reader),
     exitWithParent: reader.boolean("exit-with-parent"),
   };
+  if (options.role !== undefined && options.start.kind !== "join") {
+    throw new UsageError(
+      `Cannot use ${
+        reader.origin("role")
+      } without --join: a role counts when a node joins; later "walraft member" gives it`,
+    );
+  }
   checkExposed(options, "http", options.token, "--token or --token-file");
   checkExposed(options, "raft", options.clusterSecret, "--cluster-secret or --cluster-secret-file");
   return options;

@@ -19,17 +19,19 @@ export function formatStatus(
     }\n` +
     `answered by node ${cluster.nodeId} (${cluster.role})\n\n`;
   const members = alignTable(
-    ["id", "role", "http", "raft", "match index", "lag", "last contact"],
+    ["id", "role", "http", "raft", "weight", "domain", "match index", "lag", "last contact"],
     cluster.members.map((member) => [
       String(member.id),
       member.role,
       member.httpAddress,
       member.raftAddress,
+      String(member.weight),
+      String(member.failureDomain),
       text(member.matchIndex),
       text(member.lag),
       member.lastContactMs === undefined ? "-" : `${Math.round(member.lastContactMs)} ms`,
     ]),
-    [true, false, false, false, true, true, true],
+    [true, false, false, false, true, true, true, true, true],
     columns,
   );
   return `${head}${members}\n${formatDatabases(databases, columns)}`;

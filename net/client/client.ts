@@ -2,10 +2,12 @@ import { CallRunner, CLUSTER_REQUEST } from "./call_runner.ts";
 import {
   type ClusterInfo,
   type DatabaseInfo,
+  type MemberChange,
   type NewMember,
   toClusterInfo,
   toDatabaseInfo,
   toDatabaseInfos,
+  toMemberChangeBody,
 } from "./cluster_types.ts";
 import { Database, toNodeTimeoutMs } from "./database.ts";
 import type { CallOptions, ReadLevel } from "./row_types.ts";
@@ -145,18 +147,27 @@ export class Client {
     return toClusterInfo(await this.#read(CLUSTER_REQUEST.path, options));
   }
 
-  /** Adds a learner, which is promoted when it has caught up. Nodes started with `--join` add themselves. */
+  /** Adds a member. Nodes started with `--join` add themselves. */
   async addMember(member: NewMember, options: CallOptions = {}): Promise<{ id: number }> {
-    const body = { raft_address: member.raftAddress, http_address: member.httpAddress };
+    const addresses = { raft_address: member.raftAddress, http_address: member.httpAddress };
+    const body = { ...addresses, ...toMemberChangeBody(member) };
     const answer = await this.#change("POST", "/v1/cluster/members", body, false, options);
     return { id: Number(answer.id) };
+  }
+
+  /**
+   * Gives a member another role, weight or failure domain. With role `voter` it resolves when the member has caught up and
+   * has its vote; after the error `timeout` it gets it later by itself.
+   */
+  async changeMember(id: number, change: MemberChange, options: CallOptions = {}): Promise<void> {
+    await this.#change("POST", `/v1/cluster/members/${id}`, toMemberChangeBody(change), true, options);
   }
 
   async removeMember(id: number, options: CallOptions = {}): Promise<void> {
     await this.#change("DELETE", `/v1/cluster/members/${id}`, undefined, false, options);
   }
 
-  /** Hands leadership over; without `to`, to the member that has most of the log. */
+  /** Hands leadership over; without `to`, to a voter chosen by weight and failure domain. */
   async transfer(to?: number, options: CallOptions = {}): Promise<{ leaderId: number }> {
     const answer = await this.#change(
       "POST",

@@ -99,6 +99,13 @@ Deno.test("the client and the server agree on databases, files and members", asy
     const cluster = await client.cluster();
     assert.deepEqual([cluster.leaderId, cluster.members[1]?.matchIndex], [1, undefined]);
     assert.deepEqual(await client.addMember({ raftAddress: "a:1", httpAddress: "a:2" }), { id: 4 });
+    const [, second] = cluster.members;
+    assert.deepEqual([second?.role, second?.weight, second?.failureDomain], ["voter", 5, 2n ** 63n]);
+    await client.changeMember(4, { role: "spare", weight: 2n ** 64n - 1n, failureDomain: 0 });
+    assert.equal(
+      node.calls.at(-1),
+      "changeMember(4, role spare, weight 18446744073709551615, failureDomain 0, 7000)",
+    );
     await client.removeMember(4);
     assert.deepEqual(await client.transfer(2), { leaderId: 2 });
   });

@@ -16,7 +16,8 @@ export interface DatabaseInfo {
 
 export interface MemberInfo {
   readonly id: number;
-  readonly role: "leader" | "voter" | "learner";
+  /** A learner is on its way to a vote; stand-bys and spares stay what they are. */
+  readonly role: "leader" | "voter" | "learner" | "stand_by" | "spare";
   readonly httpAddress: string;
   readonly raftAddress: string;
   /** Last index known to be durable there; undefined when the answering node does not know. */
@@ -24,13 +25,16 @@ export interface MemberInfo {
   /** Entries behind the tip of the leader. */
   readonly lag: number | undefined;
   readonly lastContactMs: number | undefined;
+  /** The lower, the sooner it leads. A bigint above 2^53 - 1. */
+  readonly weight: number | bigint;
+  readonly failureDomain: number | bigint;
 }
 
 export interface ClusterInfo {
   readonly clusterId: string;
   /** The node that answered. */
   readonly nodeId: number;
-  readonly role: "leader" | "follower" | "candidate" | "learner";
+  readonly role: "leader" | "follower" | "candidate" | "learner" | "stand_by" | "spare";
   readonly term: number;
   readonly leaderId: number | undefined;
   readonly leaderHttpAddress: string | undefined;
@@ -41,7 +45,15 @@ export interface ClusterInfo {
   readonly members: readonly MemberInfo[];
 }
 
-export interface NewMember {
+/** What is left out stays as it is. */
+export interface MemberChange {
+  /** A voter gets its vote when it has caught up. */
+  readonly role?: "voter" | "stand_by" | "spare";
+  readonly weight?: number | bigint;
+  readonly failureDomain?: number | bigint;
+}
+
+export interface NewMember extends MemberChange {
   /** HOST:PORT peers reach it at. */
   readonly raftAddress: string;
   /** HOST:PORT clients reach it at. */
@@ -58,6 +70,9 @@ const asOptionalNumber = (
   value: unknown,
 ): number | undefined => (typeof value === "number" ? value : undefined);
 const asString = (value: unknown): string => (typeof value === "string" ? value : "");
+const asUnsigned = (
+  value: unknown,
+): number | bigint => (typeof value === "string" && /^[0-9]+$/.test(value) ? BigInt(value) : asNumber(value));
 const asArray = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 function asOneOf<T extends string>(value: unknown, allowed: readonly T[], otherwise: T): T {
@@ -87,21 +102,25 @@ function toMemberInfo(value: unknown): MemberInfo {
   const json = asObject(value);
   return {
     id: asNumber(json.id),
-    role: asOneOf(json.role, ["leader", "voter", "learner"], "learner"),
+    role: asOneOf(json.role, ["leader", "voter", "learner", "stand_by", "spare"], "learner"),
     httpAddress: asString(json.http_address),
     raftAddress: asString(json.raft_address),
     matchIndex: asOptionalNumber(json.match_index),
     lag: asOptionalNumber(json.lag),
     lastContactMs: asOptionalNumber(json.last_contact_ms),
+    weight: asUnsigned(json.weight),
+    failureDomain: asUnsigned(json.failure_domain),
   };
 }
+
+const OWN_ROLES = ["leader", "follower", "candidate", "learner", "stand_by", "spare"] as const;
 
 export function toClusterInfo(value: unknown): ClusterInfo {
   const json = asObject(value);
   return {
     clusterId: asString(json.cluster_id),
     nodeId: asNumber(json.node_id),
-    role: asOneOf(json.role, ["leader", "follower", "candidate", "learner"], "follower"),
+    role: asOneOf(json.role, OWN_ROLES, "follower"),
     term: asNumber(json.term),
     leaderId: asOptionalNumber(json.leader_id),
     leaderHttpAddress: asString(json.leader_http_address) || undefined,
@@ -109,5 +128,16 @@ export function toClusterInfo(value: unknown): ClusterInfo {
     commitIndex: asNumber(json.commit_index),
     changing: json.changing === true,
     members: asArray(json.members).map(toMemberInfo),
+  };
+}
+
+/** The fields of a request; large numbers go as their digits. */
+export function toMemberChangeBody({ role, weight, failureDomain }: MemberChange): object {
+  const digits = (value: number | bigint): number | string =>
+    typeof value === "bigint" ? String(value) : value;
+  return {
+    ...(role === undefined ? {} : { role }),
+    ...(weight === undefined ? {} : { weight: digits(weight) }),
+    ...(failureDomain === undefined ? {} : { failure_domain: digits(failureDomain) }),
   };
 }

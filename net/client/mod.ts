@@ -14,6 +14,6 @@ export {
   type WalraftErrorCode,
   type WalraftErrorFields,
 } from "./walraft_error.ts";
-export type { ClusterInfo, DatabaseInfo, MemberInfo, NewMember } from "./cluster_types.ts";
+export type { ClusterInfo, DatabaseInfo, MemberChange, MemberInfo, NewMember } from "./cluster_types.ts";
 export type * from "./row_types.ts";
 export type { ErrorCode, ErrorDetails, Retry } from "../../core/base/errors.ts";

@@ -9,7 +9,7 @@ import { isLoopback, TokenCheck } from "./auth.ts";
 import { type AppServices, Call } from "./call.ts";
 import { CrossOrigin } from "./cors.ts";
 import { errorResponse } from "./error_response.ts";
-import { addMember, cluster, removeMember, transfer } from "./handlers/cluster.ts";
+import { addMember, changeMember, cluster, removeMember, transfer } from "./handlers/cluster.ts";
 import {
   backup,
   checkpoint,
@@ -62,6 +62,7 @@ const HANDLERS: Readonly<Record<RouteId, Handler>> = {
   batch,
   cluster,
   add_member: addMember,
+  change_member: changeMember,
   remove_member: removeMember,
   transfer,
 };

@@ -305,6 +305,22 @@ Deno.test("cluster: status, add, remove, transfer", async () => {
   const added = await send(fixture, { target: "/v1/cluster/members", body: JSON.stringify(member) });
   assert.deepEqual([added.status, added.text], [201, `{"id":4}`]);
   assert.deepEqual(fixture.node.members, [{ raftAddress: "127.0.0.1:5004", httpAddress: "[::1]:4004" }]);
+  const traits = { weight: "18446744073709551615", failure_domain: "7" };
+  const joining = JSON.stringify({ ...member, role: "spare", ...traits });
+  await send(fixture, { target: "/v1/cluster/members", body: joining });
+  assert.deepEqual(fixture.node.members[1], {
+    raftAddress: "127.0.0.1:5004",
+    httpAddress: "[::1]:4004",
+    role: "spare",
+    weight: 2n ** 64n - 1n,
+    failureDomain: 7,
+  });
+  const changed = await send(fixture, { target: "/v1/cluster/members/3", body: `{"role":"stand_by"}` });
+  assert.deepEqual([changed.status, changed.text], [200, `{"id":3}`]);
+  assert.equal(
+    (await errorOf(fixture, { target: "/v1/cluster/members/3", body: `{"role":"king"}` })).status,
+    400,
+  );
   const removed = await send(fixture, { method: "DELETE", target: "/v1/cluster/members/3" });
   assert.deepEqual([removed.status, removed.text], [200, `{"id":3}`]);
   const bad = await errorOf(fixture, { method: "DELETE", target: "/v1/cluster/members/x" });
@@ -312,7 +328,8 @@ Deno.test("cluster: status, add, remove, transfer", async () => {
   const transferred = await send(fixture, { target: "/v1/cluster/transfer", body: `{"to":3}` });
   assert.equal(transferred.text, `{"leader_id":3}`);
   await send(fixture, { target: "/v1/cluster/transfer", body: `{}` });
-  assert.deepEqual(fixture.node.calls.slice(1), [
+  assert.deepEqual(fixture.node.calls.slice(2), [
+    "changeMember(3, role stand_by, 30000)",
     "removeMember(3, 30000)",
     "transferLeadership(3, 30000)",
     "transferLeadership(undefined, 30000)",

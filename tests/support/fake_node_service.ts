@@ -4,6 +4,7 @@ import type {
   CheckpointMode,
   ClusterStatus,
   DatabaseDescription,
+  MemberChange,
   Metric,
   NewMember,
   NodeService,
@@ -140,6 +141,16 @@ export class FakeNodeService implements NodeService {
     return this.#answer(() => ({ id: 4 }));
   }
 
+  changeMember(id: number, change: MemberChange, timeoutMs: number): Promise<void> {
+    const facts = Object.entries(change).map(([name, value]) => `${name} ${value}`);
+    this.calls.push(`changeMember(${id}, ${facts.join(", ")}, ${timeoutMs})`);
+    return this.#answer(() => {});
+  }
+
+  traits(): { weight: number; failureDomain: number } {
+    return { weight: 0, failureDomain: 0 };
+  }
+
   removeMember(id: number, timeoutMs: number): Promise<void> {
     this.calls.push(`removeMember(${id}, ${timeoutMs})`);
     return this.#answer(() => {});
@@ -199,6 +210,8 @@ const CLUSTER: ClusterStatus = {
       raftAddress: "127.0.0.1:5001",
       httpAddress: "127.0.0.1:4001",
       role: "leader",
+      weight: 0,
+      failureDomain: 0,
       matchIndex: 20,
       lag: 0,
       lastContactMs: 0,
@@ -208,6 +221,8 @@ const CLUSTER: ClusterStatus = {
       raftAddress: "127.0.0.1:5002",
       httpAddress: "127.0.0.1:4002",
       role: "voter",
+      weight: 5,
+      failureDomain: 2n ** 63n,
       matchIndex: undefined,
       lag: undefined,
       lastContactMs: undefined,

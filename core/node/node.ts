@@ -416,7 +416,11 @@ export class Node implements NodeService, TransportHandler {
   }
 
   async changeMember(id: NodeId, change: MemberChange, timeoutMs: Milliseconds): Promise<void> {
-    await this.#atLeader("change_member", { id, ...change }, this.#deadline(timeoutMs));
+    const deadlineMs = this.#deadline(timeoutMs);
+    await this.#atLeader("change_member", { id, ...change }, deadlineMs);
+    if (id !== this.#parts.nodeId || this.#told.isSpare) return;
+    // What was changed about this node is to be seen here at once. If not, it was changed all the same.
+    await this.#reads.reach("linearizable", undefined, undefined, deadlineMs).catch(() => {});
   }
 
   traits(): Required<MemberTraits> {

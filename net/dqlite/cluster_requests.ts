@@ -1,6 +1,6 @@
 import { NodeError } from "../../core/base/errors.ts";
 import { LIMITS } from "../../core/base/limits.ts";
-import type { ClusterStatus, MemberStatus, NodeService } from "../../core/node/service.ts";
+import type { ClusterStatus, MemberStatus, NodeService, WantedRole } from "../../core/node/service.ts";
 import { type Answer, EMPTY, respond } from "./answer.ts";
 import { FailureError } from "./failure.ts";
 import { FailureCode } from "./failure_codes.ts";
@@ -20,19 +20,18 @@ import {
 
 const TIMEOUT_MS = LIMITS.requestMsDefault;
 
-/** What a node says about itself: of this process, lost when it ends, as in dqlite. */
-export interface NodeMetadata {
-  weight: Unsigned;
-}
+const WANTED_ROLES: Readonly<Record<Role, WantedRole>> = {
+  [Role.voter]: "voter",
+  [Role.stand_by]: "stand_by",
+  [Role.spare]: "spare",
+};
 
 /** Requests about the cluster. They need no database, and any node answers those that change nothing. */
 export class ClusterRequests {
   readonly #node: NodeService;
-  readonly #metadata: NodeMetadata;
 
-  constructor(node: NodeService, metadata: NodeMetadata) {
+  constructor(node: NodeService) {
     this.#node = node;
-    this.#metadata = metadata;
   }
 
   async leader(version: ProtocolVersion): Promise<Answer> {
@@ -54,25 +53,34 @@ export class ClusterRequests {
     return respond({ kind: "nodes", format, nodes });
   }
 
-  /** A node of walraft adds itself; to add one from outside would need the address of its log, which is another. */
+  /**
+   * A node of walraft adds itself, under an id it is given and in the role it was started with: to add it from outside
+   * would need the address of its log, which is another. So a member that is there is added already, and nothing changes.
+   */
   async add({ nodeId, address }: AddRequest): Promise<Answer> {
     const { members } = await this.#mustLead();
-    if (members.some(({ id }) => id === nodeId)) throw refusal("server ID already in use");
-    if (members.some(({ wireAddress }) => wireAddress === address)) {
-      throw refusal("server address already in use");
+    const member = members.find(({ wireAddress }) => wireAddress === address);
+    if (member !== undefined && (nodeId === member.id || nodeId === 0)) return EMPTY;
+    // A client that went on with the id it has in mind would speak of nobody, or of another member.
+    if (member !== undefined) {
+      throw refusal(
+        `server address already in use: ${address} is member ${member.id}, an id that walraft gave it`,
+      );
     }
-    throw refusal(`cannot add ${address}: a walraft node adds itself, start it with --join`);
+    if (members.some(({ id }) => id === nodeId)) throw refusal("server ID already in use");
+    throw refusal(
+      `cannot add ${address}: a walraft node adds itself and is given its id; ` +
+        "start it with --join, and with --role spare to choose its role later",
+    );
   }
 
-  /** Learners become voters by themselves once they have caught up, and no voter becomes a learner. */
+  /** To a voter it is answered when the member has its vote. */
   async assign({ nodeId, role }: AssignRequest): Promise<Answer> {
-    const member = findMember(await this.#mustLead(), nodeId, "Resource not found");
-    if (roleOf(member) === role) throw refusal("server role is not valid");
-    if (role !== Role.voter) throw refusal("walraft has no members that stay without a vote");
-    throw new FailureError({
-      code: FailureCode.busy,
-      message: "the member gets its vote by itself as soon as it has caught up",
-    });
+    const { id, role: current } = findMember(await this.#mustLead(), nodeId, "Resource not found");
+    const wanted = WANTED_ROLES[role];
+    if (wanted === (current === "leader" ? "voter" : current)) throw refusal("server role is not valid");
+    await this.#node.changeMember(id, { role: wanted }, TIMEOUT_MS);
+    return EMPTY;
   }
 
   async remove({ nodeId }: RemoveRequest): Promise<Answer> {
@@ -93,12 +101,15 @@ export class ClusterRequests {
     return EMPTY;
   }
 
+  /** Asks nobody: clients look in this way whether a node is alive. */
   describe(): Answer {
-    return respond({ kind: "metadata", failureDomain: 0, weight: this.#metadata.weight });
+    return respond({ kind: "metadata", ...this.#node.traits() });
   }
 
-  weight({ weight }: WeightRequest): Answer {
-    this.#metadata.weight = weight;
+  /** Of the node that is asked, as in dqlite; but the cluster knows it, and it outlives the process. */
+  async weight({ weight }: WeightRequest): Promise<Answer> {
+    const { nodeId } = await this.#node.cluster();
+    await this.#node.changeMember(nodeId, { weight }, TIMEOUT_MS);
     return EMPTY;
   }
 
@@ -126,8 +137,10 @@ async function* dumpChunks(
   if (second !== undefined) yield second;
 }
 
+/** Who has no vote yet is to dqlite's clients what it was before: a spare. */
 function roleOf({ role }: MemberStatus): Role {
-  return role === "learner" ? Role.spare : Role.voter;
+  if (role === "stand_by") return Role.stand_by;
+  return role === "leader" || role === "voter" ? Role.voter : Role.spare;
 }
 
 function findMember({ members }: ClusterStatus, nodeId: Unsigned, message: string): MemberStatus {

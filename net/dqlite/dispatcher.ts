@@ -1,7 +1,7 @@
 import type { CancelSignal } from "../../core/base/ports.ts";
 import type { NodeService } from "../../core/node/service.ts";
 import { type Answer, EMPTY, respond } from "./answer.ts";
-import { ClusterRequests, type NodeMetadata } from "./cluster_requests.ts";
+import { ClusterRequests } from "./cluster_requests.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
 import type { ProtocolVersion } from "./handshake.ts";
@@ -13,7 +13,6 @@ const HEARTBEAT_TIMEOUT_MS = 15_000;
 
 export interface DispatcherContext {
   readonly node: NodeService;
-  readonly metadata: NodeMetadata;
   /** Whether Open creates a database that does not exist, as dqlite does. */
   readonly createDatabases: boolean;
 }
@@ -24,10 +23,10 @@ export class Dispatcher {
   readonly #sql: SqlRequests;
   readonly #cluster: ClusterRequests;
 
-  constructor({ node, metadata, createDatabases }: DispatcherContext, version: ProtocolVersion) {
+  constructor({ node, createDatabases }: DispatcherContext, version: ProtocolVersion) {
     this.#version = version;
     this.#sql = new SqlRequests(node, createDatabases);
-    this.#cluster = new ClusterRequests(node, metadata);
+    this.#cluster = new ClusterRequests(node);
   }
 
   /**
@@ -75,7 +74,7 @@ export class Dispatcher {
       case "describe":
         return this.#cluster.describe();
       case "weight":
-        return this.#cluster.weight(request);
+        return await this.#cluster.weight(request);
     }
   }
 

@@ -124,7 +124,7 @@ const CODES: Record<ErrorCode, number> = {
   index_not_reached: FailureCode.busy,
   too_stale: FailureCode.busy,
   queue_full: FailureCode.busy,
-  membership_change_refused: FailureCode.busy,
+  membership_change_refused: FailureCode.error,
   member_not_found: FailureCode.error,
   disk_full: FailureCode.full,
   stopping: FailureCode.notLeader,

@@ -31,7 +31,6 @@ const DEFAULT_LIMITS: ServerLimits = {
 /** Serves the dqlite protocol, with a bound on everything a client can make it wait for or hold. */
 export class DqliteServer implements ConnectionContext {
   readonly node: NodeService;
-  readonly metadata = { weight: 0 };
   readonly createDatabases: boolean;
   readonly answers: ByteBudget = { bytes: 0, bytesMax: LIMITS.responsesBytesMax };
   readonly #frames: ByteBudget = { bytes: 0, bytesMax: LIMITS.requestBodiesBytesMax };

@@ -129,6 +129,29 @@ Deno.test({
       ok(file.length >= 8192);
     });
 
+    await test.step("it shows what members are, and gives them weights", async () => {
+      const [follower] = await cluster.followers();
+      const address = cluster.addressOf(follower as NodeProcess);
+      await cluster.prints(`.describe ${address}`, `${address}|0|0`);
+      strictEqual((await cluster.shell(`.weight ${address} 7`)).code, 0);
+      await cluster.prints(`.describe ${address}`, `${address}|0|7`);
+      const leader = await WireClient.connect(portOf(cluster.addressOf(await cluster.leader())));
+      const { nodes } = await leader.expect("nodes", { kind: "cluster", format: 1 });
+      const nodeId = nodes.find((node) => node.address === address)?.nodeId ?? 0;
+      const shown = async () => {
+        const { out } = await cluster.shell(".cluster");
+        return out.trim().split("\n").find((line) => line.includes(address))?.split("|")[2];
+      };
+      for (const [role, name] of [[1, "stand-by"], [2, "spare"], [0, "voter"]] as const) {
+        await leader.expect("empty", { kind: "assign", nodeId, role });
+        strictEqual(await shown(), name);
+        await cluster.prints("SELECT s FROM t", "changed");
+      }
+      await cluster.prints(`.describe ${address}`, `${address}|0|7`);
+      strictEqual((await cluster.shell(`.weight ${address} 0`)).code, 0);
+      leader.close();
+    });
+
     await test.step("nodes that do not lead say so; a transfer moves clients on", async () => {
       const database = new WireDatabase(addresses, { database: "test.db" });
       strictEqual((await database.first<{ n: number }>("SELECT count(*) AS n FROM t"))?.n, 1);

@@ -7,7 +7,7 @@ import type { NodeId } from "../../core/base/ids.ts";
 import type { Clock, Disk } from "../../core/base/ports.ts";
 import type { Node } from "../../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
-import type { MemberChange, QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
+import type { NewMember, QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
 import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
@@ -69,7 +69,7 @@ export class NodeCluster {
   readonly network = new MemoryNetwork();
   readonly members: Member[] = [];
   /** What members say of themselves at their next start. */
-  readonly wanted = new Map<NodeId, MemberChange>();
+  readonly wanted = new Map<NodeId, Partial<NewMember>>();
   readonly events: { readonly name: string; readonly facts: Record<string, unknown> }[] = [];
   readonly #random: SeededRandom;
   readonly #tuning: NodeTuning;
@@ -104,8 +104,8 @@ export class NodeCluster {
       .sort((a, b) => metric(b.node, "raft_term") - metric(a.node, "raft_term"))[0];
   }
 
-  /** @param wanted the role and traits it is started with */
-  async add(id: NodeId, wanted: MemberChange = {}): Promise<Member> {
+  /** @param wanted the role and traits it is started with, and further addresses */
+  async add(id: NodeId, wanted: Partial<NewMember> = {}): Promise<Member> {
     this.wanted.set(id, wanted);
     const disk = new SimDisk({ seed: this.#random.word() });
     const gates = { writerGate: new Gate(), readerGate: new Gate() };

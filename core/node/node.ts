@@ -88,7 +88,7 @@ export class Node implements NodeService, TransportHandler {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    const { log, store, disk, clock, endOfTurn, events, tickMs, clusterId, nodeId, createDatabases } = parts;
+    const { disk, clock, events, tickMs } = parts;
     this.#known = new KnownMembers(disk, parts.identity, events);
     this.#sweeper = this.#makeSweeper();
     const told = this.#told = new ToldMembership({
@@ -100,24 +100,13 @@ export class Node implements NodeService, TransportHandler {
     const gate = this.#gate = this.#makeGate();
     this.#contact = new LeaderContact({ clock, confirm: (deadlineMs) => this.#confirmIndex(deadlineMs) });
     const reads = this.#reads = new ReadPath({
-      store,
-      log,
+      ...parts,
       pool,
-      clock,
       gate,
       isChangingOver: () => this.#storage.install.isChangingOver,
       leaderAgeMs: () => this.#leaderAgeMs(),
     });
-    const writes = this.#writes = new WritePath({
-      driver,
-      gate,
-      store,
-      log,
-      pool,
-      clock,
-      endOfTurn,
-      createDatabases,
-    });
+    const writes = this.#writes = new WritePath({ ...parts, driver, gate, pool });
     const barrier = (deadlineMs: Milliseconds) => {
       this.#sweeper.watch();
       return writes.barrier(deadlineMs);
@@ -127,11 +116,7 @@ export class Node implements NodeService, TransportHandler {
     this.#standing = this.#makeStanding();
     const membership = () => told.current;
     const members = this.#members = new MemberAdmin({ driver, clock, events, membership, tickMs, barrier });
-    this.#announcement = new Announcement({
-      ...parts,
-      membership,
-      announce: (member, deadlineMs) => this.#atLeader("set_addresses", member, deadlineMs),
-    });
+    this.#announcement = this.#makeAnnouncement();
     this.#leaderCalls = new LeaderCalls({
       clock,
       leads: () => driver.role === "leader",
@@ -144,22 +129,26 @@ export class Node implements NodeService, TransportHandler {
     const steps = importSteps((method, request, deadlineMs) => this.#atLeader(method, request, deadlineMs));
     this.#transfer = new Transfer({ disk, clock, pool, reader, steps });
     this.#peerHandlers = makePeerHandlers({
-      clusterId,
-      nodeId,
-      clock,
+      ...parts,
       driver,
       writes,
       reads,
       members,
       snapshots,
       confirm,
-      log,
-      store,
       reader,
       repair,
       introductions: this.#introductions,
       forks: this.#forks,
       told,
+    });
+  }
+
+  #makeAnnouncement(): Announcement {
+    return new Announcement({
+      ...this.#parts,
+      membership: () => this.#told.current,
+      announce: (member, deadlineMs) => this.#atLeader("set_addresses", member, deadlineMs),
     });
   }
 

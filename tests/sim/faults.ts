@@ -133,6 +133,16 @@ export class Faults {
         if (!this.#cluster.isWhole) return;
         return this.#cluster.wipe(machine);
       }
+      case "change_role": {
+        const role = this.#random.pick(["voter", "voter", "stand_by", "spare"] as const);
+        const member = this.#random.pick(this.#cluster.machines).memberId;
+        const change = {
+          role,
+          weight: this.#random.integer(0, 2),
+          failureDomain: this.#random.integer(0, 1),
+        };
+        return this.#onAdmin(`change_role to ${role}`, node.changeMember(member, change, 2_000));
+      }
       case "add_member":
         if (this.#cluster.machines.length < this.#plan.machines + 2) this.#cluster.addMachine();
         return;

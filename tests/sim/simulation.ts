@@ -28,6 +28,9 @@ export interface SimReport {
 /** Steps within which something must be done on a cluster without faults: two minutes of its time. */
 const LIVE_STEPS_MAX = 24_000;
 
+/** The time limit of what operators ask for under faults, and a little more. */
+const ADMIN_STEPS_MAX = 500;
+
 /** Hears what happens, at which time of the simulated clock. */
 export type OnNote = (atMs: Milliseconds, what: string) => void;
 
@@ -150,6 +153,7 @@ class Simulation {
       return this.#workload.openCount === 0;
     });
     await this.#until("be ready again", () => this.#allReady());
+    await this.#makeVoters();
     for (const machine of this.#cluster.machines) {
       for (const database of DATABASES) {
         await this.#again(
@@ -159,6 +163,23 @@ class Simulation {
       }
     }
     await this.#until("be ready after the probe", () => this.#allReady());
+  }
+
+  /** Whatever a machine was made, it becomes what it was, with everything. */
+  async #makeVoters(): Promise<void> {
+    if (this.#plan.faults.change_role === 0) return;
+    // What was asked for under faults is done or given up by then.
+    for (let i = 0; i < ADMIN_STEPS_MAX; i++) await this.#step();
+    for (const machine of this.#cluster.machines) {
+      await this.#until(
+        `make machine ${machine.slot} a voter`,
+        this.#workload.clients.ask(
+          machine,
+          (node) => node.changeMember(machine.memberId, { role: "voter" }, 30_000),
+        ),
+      );
+    }
+    await this.#until("be ready with all votes", () => this.#allReady());
   }
 
   #allReady(): boolean {

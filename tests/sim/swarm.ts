@@ -27,6 +27,7 @@ export const FAULTS = [
   "wipe",
   "add_member",
   "remove_member",
+  "change_role",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -84,7 +85,8 @@ function drawWeights<K extends string>(random: SeededRandom, names: readonly K[]
 
 export function drawPlan(random: SeededRandom): Plan {
   const machines = random.pick([1, 3, 3, 3, 3, 3, 5]);
-  const faults = drawWeights(random, FAULTS);
+  const earlierFaults = FAULTS.filter((name) => name !== "change_role");
+  const faults: Record<Fault, number> = { ...drawWeights(random, earlierFaults), change_role: 0 };
   // Slow or rare by nature: a run has few of them or none.
   const rare = ["crash_all", "wipe", "add_member", "remove_member", "disk_full", ...SPOILING] as const;
   for (const fault of rare) faults[fault] = Math.min(faults[fault], 2);
@@ -123,6 +125,9 @@ export function drawPlan(random: SeededRandom): Plan {
     crashAfterVoteChance: random.pick([0, 0, 0, 0.5]),
   };
   Object.assign(operations, drawWeights(random, ["transaction"]));
+  // Fewer members have a copy then: none to spare for disks that spoil.
+  const roles = drawWeights(random, ["change_role"]);
+  if (machines > 1 && !spoilsDisks(faults)) Object.assign(faults, roles);
   return plan;
 }
 

@@ -522,6 +522,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
     this.#introductions.sweep();
+    this.#told.sweep();
     this.#forks.sweep(this.#driver.leader);
     this.#standing.sweep(this.#driver.leader);
     this.#storage.sweep();

@@ -41,11 +41,20 @@ export class ToldMembership {
     onChange(membership);
   }
 
+  /** With every tick: what was told is forgotten when the log has come as far. */
+  sweep(): void {
+    const { raft, onChange } = this.#options;
+    if (this.#told === undefined || this.#told.index > raft.commitIndex) return;
+    this.#told = undefined;
+    onChange(raft.membership);
+  }
+
   /** The newest membership this node knows. */
   get current(): Membership {
     const { raft } = this.#options;
-    if (this.#told !== undefined && this.#told.index <= raft.commitIndex) this.#told = undefined;
-    return this.#told?.membership ?? raft.membership;
+    return this.#told !== undefined && this.#told.index > raft.commitIndex
+      ? this.#told.membership
+      : raft.membership;
   }
 
   /** The databases here are as old as the last entry received, or missing: nothing can be read from them. */

@@ -97,6 +97,30 @@ Deno.test("Node: two voters out of three go on when the third is made a spare, w
   await cluster.close();
 });
 
+Deno.test("Node: the log is not kept for a spare; with another role it gets a snapshot", async () => {
+  const cluster = await NodeCluster.start(2, { logBytesMax: 512 * 1024, checkpointBytes: 64 * 1024 });
+  await cluster.finish(cluster.write(1, TABLE));
+  await cluster.add(3, { role: "spare" });
+  await settle(cluster);
+  for (let i = 1; i <= 60; i++) {
+    await cluster.finish(cluster.write(1, `INSERT INTO t VALUES (hex(randomblob(8000)))`));
+  }
+  await cluster.until(() => metric(cluster.node(1), "log_first_index") > 1);
+  await cluster.advance(2_000);
+  strictEqual(metric(cluster.node(3), "log_tip_index"), 0);
+  strictEqual(metric(cluster.node(3), "snapshots_installed_total"), 0);
+  await change(cluster, 1, 3, { role: "stand_by" });
+  await cluster.until(() => metric(cluster.node(3), "snapshots_installed_total") === 1);
+  const count = "SELECT count(*), count(DISTINCT x) FROM t";
+  deepStrictEqual(await cluster.rows(3, count), [[60, 60]]);
+  await cluster.until(() =>
+    !cluster.node(3).metrics().some(({ name, value }) => name === "spares" && value > 0)
+  );
+  strictEqual(cluster.node(3).isReady(), true);
+  deepStrictEqual(await cluster.rows(3, count, { level: "stale" }), [[60, 60]]);
+  await cluster.close();
+});
+
 Deno.test("Node: a stand-by has the log and no vote until it is given one", async () => {
   const cluster = await NodeCluster.start(1);
   await cluster.finish(cluster.write(1, TABLE));

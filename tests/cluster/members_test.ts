@@ -101,6 +101,34 @@ Deno.test("members come, go, move and come back; no write is lost", async (test)
     await check();
   });
 
+  await test.step("the fourth becomes a spare that answers from the leader, and a voter again", async () => {
+    const fourth = cluster.nodes[3]!;
+    const { id } = await knownMember(cluster, fourth);
+    await using writer = new Writer(fourth, acknowledged);
+    await writer.writes(20);
+    const path = `/v1/cluster/members/${id}`;
+    const wanted = { role: "spare", weight: 3, failure_domain: "18446744073709551615" };
+    const changed = await second.request("POST", path, wanted);
+    deepStrictEqual([changed.status, changed.body], [200, { id }]);
+    deepStrictEqual(await knownMember(cluster, fourth), { ...await knownMember(cluster, fourth), ...wanted });
+    await writer.writes(20);
+    await writer.stop();
+    for (const level of ["linearizable", "stale"]) {
+      const { body } = await fourth.query("SELECT count(*) FROM t", { level });
+      deepStrictEqual(body.rows, [[acknowledged.length]], JSON.stringify(body));
+    }
+    strictEqual((await fourth.request("GET", "/v1/cluster")).body.role, "spare");
+    strictEqual((await fourth.request("GET", "/readyz")).status, 200);
+    const backup = await fourth.request("GET", "/v1/databases/main/backup");
+    strictEqual(backup.body.error.code, "not_leader");
+    strictEqual(
+      (await fourth.request("POST", path, { role: "voter", weight: 0, failure_domain: 0 })).status,
+      200,
+    );
+    strictEqual((await memberOf(cluster, fourth))?.role, "voter");
+    await check();
+  });
+
   await test.step("leadership is handed over without a failed write", async () => {
     const leader = await cluster.leader();
     await using writer = new Writer(third, acknowledged);

@@ -109,8 +109,8 @@ export class MemberAdmin {
       }
       if (clock.nowMs() + CHANGE_RETRY_MS > deadlineMs) {
         throw new NodeError(
-          "timeout",
-          `Member ${id} has not caught up in time; it gets its vote by itself as soon as it has`,
+          "commit_unknown",
+          `Member ${id} has not caught up in time; it is a learner and gets its vote as soon as it has`,
         );
       }
       await sleep(clock, CHANGE_RETRY_MS);

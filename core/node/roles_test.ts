@@ -132,7 +132,7 @@ Deno.test("Node: a stand-by has the log and no vote until it is given one", asyn
   cluster.crash(2);
   await cluster.finish(cluster.write(1, insert(1)));
   await cluster.advance(500);
-  await rejects(change(cluster, 1, 2, { role: "voter" }), { code: "timeout" });
+  await rejects(change(cluster, 1, 2, { role: "voter" }), { code: "commit_unknown", message: /learner/ });
   await cluster.boot(2);
   // It was not forgotten that it is to vote.
   await cluster.until(() => metric(cluster.node(1), "voters") === 2);

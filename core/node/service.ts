@@ -200,8 +200,8 @@ export interface NodeService {
   addMember(member: NewMember, timeoutMs: Milliseconds): Promise<{ id: NodeId }>;
   removeMember(id: NodeId, timeoutMs: Milliseconds): Promise<void>;
   /**
-   * Resolves when it is committed; for role `voter` when the member has caught up and has its vote. After a `timeout` there
-   * it is a learner and gets its vote as soon as it has. Asking for what is already so does nothing.
+   * Resolves when it is committed; for role `voter` when the member has caught up and has its vote. When that takes too long:
+   * `commit_unknown`; it is a learner then and gets its vote as soon as it has. Asking for what is already so does nothing.
    */
   changeMember(id: NodeId, change: MemberChange, timeoutMs: Milliseconds): Promise<void>;
   /** Weight and failure domain of this node, as far as it knows; asks nobody. */

@@ -157,7 +157,7 @@ export class Client {
 
   /**
    * Gives a member another role, weight or failure domain. With role `voter` it resolves when the member has caught up and
-   * has its vote; after the error `timeout` it gets it later by itself.
+   * has its vote; after the error `commit_unknown` it gets it later by itself.
    */
   async changeMember(id: number, change: MemberChange, options: CallOptions = {}): Promise<void> {
     await this.#change("POST", `/v1/cluster/members/${id}`, toMemberChangeBody(change), true, options);

@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { RaftBench } from "../../tests/support/raft_bench.ts";
 import { membershipOf } from "../../tests/support/raft_node.ts";
 import type { LogIndex, NodeId } from "../base/ids.ts";
+import { encodeMembership } from "./membership.ts";
 import type { MembershipChange } from "./plan_change.ts";
 
 /** Node 1 leads, its log is durable, and voter 2 has acknowledged it; others when named. */
@@ -122,7 +123,7 @@ Deno.test("a voter that becomes a spare with another change at once is needed un
 });
 
 for (const role of ["stand_by", "learner"] as const) {
-  Deno.test(`a spare that becomes a ${role} is sent the log, or a snapshot where that is gone`, () => {
+  Deno.test(`a spare that becomes a ${role} is sent the log`, () => {
     const bench = lead(new RaftBench({ membership: membershipOf([1, 2], [], [], [4]) }));
     change(bench, { kind: "assign", id: 4, role });
     deepStrictEqual(fed(bench), [2, 4]);
@@ -142,4 +143,25 @@ Deno.test("a leader that is made a spare commits that and goes", () => {
   bench.tick(20);
   strictEqual(bench.status.role, "follower");
   deepStrictEqual(bench.sent("vote").filter(({ term }) => term > 2), []);
+});
+
+Deno.test("a spare is announced no snapshot where the log is gone, and is announced one with its next role", () => {
+  const bench = lead(new RaftBench({ membership: membershipOf([1, 2], [], [], [4]), terms: [1, 1, 1] }));
+  const { node, raft } = bench;
+  node.compact(node.baseAt(bench.status.commitIndex, encodeMembership));
+  const { term } = bench.status;
+  const answer = () => bench.receive({ kind: "heartbeat_reply", from: 4, to: 1, term, readRound: 0 });
+  for (let i = 0; i < 3; i++) {
+    bench.tick();
+    answer();
+    write(bench);
+    acknowledge(bench, raft.lastIndex, [2]);
+  }
+  deepStrictEqual(fed(bench), [2]);
+  change(bench, { kind: "assign", id: 4, role: "stand_by" });
+  const probe = bench.sent("append").find(({ to }) => to === 4);
+  const previousIndex = probe?.previousIndex ?? 0;
+  const nothing = { rejected: true, hintIndex: 0, hintTerm: 0 } as const;
+  bench.receive({ kind: "append_reply", from: 4, to: 1, term, index: previousIndex, ...nothing });
+  deepStrictEqual(bench.sent("snapshot").map(({ to }) => to), [4]);
 });

@@ -311,12 +311,13 @@ export class Node implements NodeService, TransportHandler {
 
   // What clients ask.
 
-  query({ signal, ...request }: QueryRequest): Promise<QueryAnswer> {
+  query(request: QueryRequest): Promise<QueryAnswer> {
     this.#sweeper.watch();
     const deadlineMs = this.#deadline(request.timeoutMs);
+    if (!this.#told.isSpare) return this.#reads.query(request, deadlineMs);
     // A spare has nothing to show that were worth an age.
-    if (this.#told.isSpare) return this.#atLeader("query", request, deadlineMs);
-    return this.#reads.query(signal === undefined ? request : { ...request, signal }, deadlineMs);
+    const { signal: _, ...passedOn } = request;
+    return this.#atLeader("query", passedOn, deadlineMs);
   }
 
   write(request: WriteRequest): Promise<WriteAnswer> {

@@ -12,7 +12,7 @@ import { MsgpackReader } from "./msgpack_reader.ts";
 import { RowsEncoder } from "./rows_encoder.ts";
 
 /**
- * An answer of the node (msgpack, rows as `typed_arrays`) as the protocol wants it. Rows are turned into tuples one by
+ * An answer of the node (msgpack, rows as `typed_arrays` or `arrays`) as the protocol wants it. Rows are turned into tuples one by
  * one from the bytes the worker made: no value becomes an object on the way.
  */
 export class AnswerReader {
@@ -22,13 +22,21 @@ export class AnswerReader {
   readonly changes: number | undefined;
   readonly lastInsertRowid: number | bigint | undefined;
   readonly rowCount: number = 0;
+  /** Types of the values of each column, as SQLite's storage classes and `mixed`. */
+  readonly types: readonly string[] = [];
   readonly #declaredTypes: readonly DeclaredType[] = [];
   readonly #reader: MsgpackReader;
   #rowsOffset = 0;
 
-  /** @param fields undefined for a statement that the node never sees, such as BEGIN */
-  constructor(fields: EncodedFields | undefined) {
-    const reader = this.#reader = new MsgpackReader(fields?.bytes ?? new Uint8Array(0));
+  /**
+   * @param fields undefined for a statement that the node never sees, such as BEGIN
+   * @param reader over the same bytes, where the first field begins; given when they are a part of them
+   */
+  constructor(
+    fields: Pick<EncodedFields, "count" | "bytes"> | undefined,
+    reader = new MsgpackReader(fields?.bytes ?? new Uint8Array(0)),
+  ) {
+    this.#reader = reader;
     for (let field = 0; field < (fields?.count ?? 0); field++) {
       switch (reader.string()) {
         case "columns": {
@@ -37,6 +45,9 @@ export class AnswerReader {
           this.#declaredTypes = columns.map(({ declaredType }) => declaredType);
           break;
         }
+        case "types":
+          this.types = Array.from({ length: reader.arrayLength() }, () => reader.string());
+          break;
         case "changes":
           this.changes = Number(reader.integer());
           break;
@@ -113,10 +124,27 @@ const UTF8 = new TextDecoder();
 
 function readColumns(reader: MsgpackReader): { name: string; declaredType: DeclaredType }[] {
   return Array.from({ length: reader.arrayLength() }, () => {
+    if (!reader.isArray) return { name: reader.string(), declaredType: "plain" };
     reader.arrayLength();
     const name = reader.string();
     if (reader.kind() === "text") return { name, declaredType: declaredTypeOf(reader.string()) };
     reader.skip();
     return { name, declaredType: "plain" };
   });
+}
+
+/** The results of a batch: one reader for each statement. */
+export function readBatch(fields: EncodedFields): AnswerReader[] {
+  const { bytes } = fields;
+  const reader = new MsgpackReader(bytes);
+  for (let field = 0; field < fields.count; field++) {
+    if (reader.string() === "results") {
+      return Array.from(
+        { length: reader.arrayLength() },
+        () => new AnswerReader({ count: reader.mapLength(), bytes }, reader),
+      );
+    }
+    reader.skip();
+  }
+  return [];
 }

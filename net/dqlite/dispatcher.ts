@@ -1,6 +1,7 @@
 import type { CancelSignal } from "../../core/base/ports.ts";
 import type { NodeService } from "../../core/node/service.ts";
 import { type Answer, EMPTY, respond } from "./answer.ts";
+import { CallRequests } from "./call_requests.ts";
 import { ClusterRequests } from "./cluster_requests.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
@@ -22,11 +23,13 @@ export class Dispatcher {
   readonly #version: ProtocolVersion;
   readonly #sql: SqlRequests;
   readonly #cluster: ClusterRequests;
+  readonly #calls: CallRequests;
 
   constructor({ node, createDatabases }: DispatcherContext, version: ProtocolVersion) {
     this.#version = version;
     this.#sql = new SqlRequests(node, createDatabases);
     this.#cluster = new ClusterRequests(node);
+    this.#calls = new CallRequests(node);
   }
 
   /**
@@ -75,6 +78,12 @@ export class Dispatcher {
         return this.#cluster.describe();
       case "weight":
         return await this.#cluster.weight(request);
+      case "hello":
+        return this.#calls.hello(request);
+      case "read":
+        return await this.#calls.read(request, signal);
+      case "write":
+        return await this.#calls.write(request);
     }
   }
 

@@ -2,7 +2,7 @@ import { assert } from "../../core/base/assert.ts";
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What a value is; maps do not occur. */
+/** What a value is; lists and maps are where they are expected. */
 export type MsgpackKind = "null" | "integer" | "float" | "text" | "blob";
 
 /**
@@ -39,6 +39,20 @@ export class MsgpackReader {
       () => `An answer of the node holds tag ${tag} where an array must be`,
     );
     return this.#unsigned(tag === 0xdc ? 2 : 4);
+  }
+
+  /** Number of keys; each is followed by its value. */
+  mapLength(): number {
+    const tag = this.#tag();
+    if (tag >= 0x80 && tag <= 0x8f) return tag & 0x0f;
+    assert(tag === 0xde || tag === 0xdf, () => `An answer of the node holds tag ${tag} where a map must be`);
+    return this.#unsigned(tag === 0xde ? 2 : 4);
+  }
+
+  /** Whether the next value is a list. */
+  get isArray(): boolean {
+    const tag = this.#view.getUint8(this.offset);
+    return (tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd;
   }
 
   integer(): number | bigint {
@@ -83,8 +97,7 @@ export class MsgpackReader {
   /** Passes over the next value, arrays with all they hold. */
   skip(): void {
     for (let left = 1; left > 0; left--) {
-      const tag = this.#view.getUint8(this.offset);
-      if ((tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd) left += this.arrayLength();
+      if (this.isArray) left += this.arrayLength();
       else this.#skipOne();
     }
   }

@@ -1,5 +1,6 @@
 /** What a client of the dqlite protocol may ask: data only. `request_codec.ts` turns it into bytes and back. */
 import type { ParameterForm, Tuple } from "../wire/tuple.ts";
+import type { CallRequest } from "./call.ts";
 
 /** An unsigned number of 64 bits: a bigint when it is above 2^53 - 1. Ids of foreign clusters may be. */
 export type Unsigned = number | bigint;
@@ -26,6 +27,10 @@ export const RequestType = {
   transfer: 17,
   describe: 18,
   weight: 19,
+  // Of walraft alone, far from where dqlite goes on counting.
+  hello: 240,
+  read: 241,
+  write: 242,
 } as const;
 export type RequestKind = keyof typeof RequestType;
 
@@ -164,4 +169,5 @@ export type Request =
   | ClusterRequest
   | TransferRequest
   | DescribeRequest
-  | WeightRequest;
+  | WeightRequest
+  | CallRequest;

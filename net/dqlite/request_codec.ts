@@ -2,6 +2,7 @@ import { assertNever } from "../../core/base/assert.ts";
 import { type ParameterForm, readParameters, type Tuple, writeParameters } from "../wire/tuple.ts";
 import { TupleReader } from "../wire/tuple_reader.ts";
 import type { TupleWriter } from "../wire/tuple_writer.ts";
+import { readRead, readWrite, writeRead, writeWrite } from "./call_codec.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
 import { beginFrame, endFrame, type Frame } from "./frame.ts";
@@ -59,6 +60,9 @@ const DECODERS: Record<RequestKind, Decode> = {
     return { kind: "describe" };
   },
   weight: (reader) => ({ kind: "weight", weight: reader.u64("the weight") }),
+  hello: (reader) => ({ kind: "hello", version: reader.u64("the version") }),
+  read: readRead,
+  write: readWrite,
 };
 
 const KINDS: ReadonlyMap<number, RequestKind> = new Map(
@@ -71,6 +75,7 @@ const KINDS: ReadonlyMap<number, RequestKind> = new Map(
  *
  * @throws FailureError for a type, schema or format that is not known
  * @throws TupleError when the body does not have the layout of its type
+ * @throws NodeError `body_too_large` for a call of walraft's own
  */
 export function decodeRequest(frame: Frame): Request {
   const kind = KINDS.get(frame.type);
@@ -145,6 +150,12 @@ function writeBody(writer: TupleWriter, request: Request): void {
       return writer.u64(request.format);
     case "weight":
       return writer.u64(request.weight);
+    case "hello":
+      return writer.u64(request.version);
+    case "read":
+      return writeRead(writer, request);
+    case "write":
+      return writeWrite(writer, request);
     default:
       assertNever(request, "request");
   }

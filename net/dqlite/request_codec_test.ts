@@ -1,8 +1,9 @@
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { SeededRandom } from "../../tests/support/seeded_random.ts";
 import { TupleError } from "../wire/tuple_error.ts";
 import { TupleWriter } from "../wire/tuple_writer.ts";
+import { CALL_BYTES_MAX, CallLevel } from "./call.ts";
 import { FailureError } from "./failure.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { tupleOf } from "./parameters.ts";
@@ -27,6 +28,13 @@ const parameters = fc.array(
   ),
   { maxLength: 20 },
 ).map((values) => tupleOf(values));
+const word = fc.nat({ max: 0xffff_ffff });
+const statement = fc.oneof(
+  fc.record({ sql: text, parameters }),
+  fc.record({ sql: text, parameters }).chain((each) =>
+    fc.tuple(...each.parameters.values.map(() => text)).map((names) => ({ ...each, names }))
+  ),
+);
 const kind = <K extends RequestKind>(name: K) => fc.constant(name);
 
 const REQUESTS: { readonly [K in RequestKind]: fc.Arbitrary<Extract<Request, { kind: K }>> } = {
@@ -50,6 +58,23 @@ const REQUESTS: { readonly [K in RequestKind]: fc.Arbitrary<Extract<Request, { k
   transfer: fc.record({ kind: kind("transfer"), nodeId }),
   describe: fc.record({ kind: kind("describe") }),
   weight: fc.record({ kind: kind("weight"), weight: id }),
+  hello: fc.record({ kind: kind("hello"), version: id }),
+  read: fc.record({
+    kind: kind("read"),
+    level: fc.constantFrom(...Object.keys(CallLevel) as (keyof typeof CallLevel)[]),
+    timeoutMs: word,
+    at: fc.maxSafeNat(),
+    database: text,
+    statement,
+  }),
+  write: fc.record({
+    kind: kind("write"),
+    isBatch: fc.boolean(),
+    timeoutMs: word,
+    database: text,
+    idempotencyKey: text,
+    statements: fc.array(statement, { maxLength: 5 }),
+  }),
 };
 
 function bytesOf(request: Request): Uint8Array {
@@ -85,8 +110,8 @@ Deno.test("writeRequest(), decodeRequest() give back any request", () => {
   );
 });
 
-Deno.test("decodeRequest() reads each of the twenty types", () => {
-  equal(Object.keys(RequestType).length, 20);
+Deno.test("decodeRequest() reads each of the twenty types of dqlite and the three of walraft", () => {
+  equal(Object.keys(RequestType).length, 23);
   for (const [name, arbitrary] of Object.entries(REQUESTS)) {
     const [request] = fc.sample(arbitrary as fc.Arbitrary<Request>, { numRuns: 1, seed: 5 });
     ok(request !== undefined);
@@ -117,6 +142,47 @@ Deno.test("decodeRequest() answers what it does not know with the Failure of dql
   throws(() => decodeRequest(frame(16, "0200000000000000")), failsWith(1005, "unrecognized cluster format"));
   throws(() => decodeRequest(frame(18, "0100000000000000")), failsWith(15, "bad format version"));
   throws(() => decodeRequest(frame(13, `${WORD} 0300000000000000`)), failsWith(1005, "unrecognized role"));
+});
+
+Deno.test("decodeRequest() refuses calls with anything that has no meaning", () => {
+  const request = REQUESTS.read;
+  const [read] = fc.sample(request, { numRuns: 1, seed: 3 });
+  ok(read !== undefined);
+  const bytes = bytesOf({
+    ...read,
+    level: "stale",
+    database: "main",
+    statement: { sql: "x", parameters: tupleOf([1]) },
+  });
+  const body = bytes.slice(8);
+  const spoiled = (offset: number, value: number) => {
+    const copy = body.slice();
+    copy[offset] = value;
+    return copy;
+  };
+  const refuses = (given: Uint8Array, reason: RegExp) =>
+    throws(() => decodeRequest({ type: RequestType.read, schema: 0, body: given }), (error) => {
+      ok(error instanceof TupleError, String(error));
+      match(error.message, reason);
+      return true;
+    });
+  equal(decodeRequest({ type: RequestType.read, schema: 0, body }).kind, "read");
+  refuses(spoiled(0, 6), /no such level/);
+  refuses(spoiled(15, 1), /beyond 2\^53/);
+  // 16 database, 24 text, 32 count and flag, 40 header, 48 value.
+  refuses(spoiled(34, 1), /more than the bytes left/);
+  refuses(spoiled(36, 2), /neither 0 nor 1/);
+  refuses(spoiled(40, 9), /for rows only/);
+  refuses(spoiled(40, 0).fill(0xff, 40, 48), /end marker/);
+  refuses(new Uint8Array([...body, ...new Uint8Array(8)]), /8 bytes are left/);
+  throws(() => decodeRequest({ type: RequestType.read, schema: 1, body }), FailureError);
+});
+
+Deno.test("decodeRequest() refuses a call that no node could pass on", () => {
+  for (const type of [RequestType.read, RequestType.write]) {
+    const body = new Uint8Array(CALL_BYTES_MAX + 8);
+    throws(() => decodeRequest({ type, schema: 0, body }), /send smaller batches/);
+  }
 });
 
 Deno.test("decodeRequest() takes an assign without a role as a promotion to voter", () => {

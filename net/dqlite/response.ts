@@ -1,5 +1,6 @@
 /** What a server of the dqlite protocol answers: data only. `response_codec.ts` turns it into bytes and back. */
 import type { Tuple } from "../wire/tuple.ts";
+import type { CallResponse } from "./call.ts";
 import type { Failure } from "./failure.ts";
 import type { Role, Unsigned } from "./request.ts";
 
@@ -17,6 +18,11 @@ export const ResponseType = {
   empty: 8,
   files: 9,
   metadata: 10,
+  // Of walraft alone.
+  greeting: 240,
+  head: 241,
+  outcome: 242,
+  error: 243,
 } as const;
 
 export interface FailureResponse extends Failure {
@@ -108,5 +114,6 @@ export type Response =
   | RowsResponse
   | EmptyResponse
   | FilesResponse
-  | MetadataResponse;
+  | MetadataResponse
+  | CallResponse;
 export type ResponseKind = Response["kind"];

@@ -3,6 +3,7 @@ import { EndMarker, readRow, type Tuple, type WireValue, writeEndMarker, writeRo
 import { TupleError } from "../wire/tuple_error.ts";
 import { TupleReader } from "../wire/tuple_reader.ts";
 import type { TupleWriter } from "../wire/tuple_writer.ts";
+import { readError, readHead, readOutcome, writeError, writeHead, writeOutcome } from "./call_codec.ts";
 import { beginFrame, endFrame, type Frame } from "./frame.ts";
 import type { ProtocolVersion } from "./handshake.ts";
 import { Role } from "./request.ts";
@@ -88,6 +89,14 @@ function writeBody(writer: TupleWriter, response: Response): void {
     case "metadata":
       writer.u64(response.failureDomain);
       return writer.u64(response.weight);
+    case "greeting":
+      return writer.u64(response.version);
+    case "head":
+      return writeHead(writer, response);
+    case "outcome":
+      return writeOutcome(writer, response);
+    case "error":
+      return writeError(writer, response);
     default:
       assertNever(response, "response");
   }
@@ -166,6 +175,14 @@ export function decodeResponse(frame: Frame, context: ResponseContext = CURRENT)
         failureDomain: reader.u64("the failure domain"),
         weight: reader.u64("the weight"),
       };
+    case ResponseType.greeting:
+      return { kind: "greeting", version: reader.u64("the version") };
+    case ResponseType.head:
+      return readHead(reader);
+    case ResponseType.outcome:
+      return readOutcome(reader);
+    case ResponseType.error:
+      return readError(reader);
     default:
       throw new TupleError(`Cannot read an answer: there is no type ${frame.type}`, 0);
   }

@@ -150,6 +150,36 @@ const OTHERS: Messages = {
       content: new Uint8Array(0),
     }],
   },
+  request_hello: { kind: "hello", version: 1 },
+  request_read: {
+    kind: "read",
+    level: "index",
+    timeoutMs: 30_000,
+    at: 41,
+    database: "main",
+    statement: { sql: "SELECT :a, $b", parameters: tupleOf([1, "x"]), names: ["a", "b"] },
+  },
+  request_write: {
+    kind: "write",
+    isBatch: true,
+    timeoutMs: 1_000,
+    database: "main",
+    idempotencyKey: "order 7",
+    statements: [{ sql: "DELETE FROM t", parameters: none }, {
+      sql: "INSERT INTO t VALUES (?, ?)",
+      parameters: tupleOf([{ real: 3 }, null]),
+    }],
+  },
+  response_greeting: { kind: "greeting", version: 1 },
+  response_head: { kind: "head", index: 41, ageMs: 12, isReplayed: false, outcomes: 1 },
+  response_head_of_write: { kind: "head", index: 42, ageMs: undefined, isReplayed: true, outcomes: 2 },
+  response_outcome: { kind: "outcome", changes: 1, lastInsertRowid: 7, types: ["integer", "null"] },
+  response_error: {
+    kind: "error",
+    error: { code: "commit_unknown", message: "Cannot say", details: { leader: "127.0.0.1:4001" } },
+    retry: "with_key",
+    mayHaveCommitted: true,
+  },
 };
 
 const urlOf = (file: string) => new URL(`v1/${file}`, import.meta.url);

@@ -29,8 +29,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
 }
 
-export type AttemptOutcome =
-  | { readonly kind: "answer"; readonly value: unknown }
+export type AttemptOutcome<T = unknown> =
+  | { readonly kind: "answer"; readonly value: T }
   | { readonly kind: "failure"; readonly error: WalraftError };
 
 /** Without an answer for this long, the node is asked whether it lives. SQL never blocks that answer. */

@@ -1,12 +1,16 @@
 /** Makes one call succeed: chooses nodes, sends attempts, repeats what may be repeated, within a time and a count. */
-import { type AttemptOutcome, type CallRequest, sendAttempt } from "./attempt.ts";
-import { toClusterInfo } from "./cluster_types.ts";
+import type { AttemptOutcome } from "./attempt.ts";
 import { isHealthy, isOfOneNode, planRetry } from "./retry.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Topology } from "./topology.ts";
 import { WalraftError } from "./walraft_error.ts";
 
-export interface CallSpec extends CallRequest {
+/** What decides where a call goes and whether it may be made again, whatever protocol carries it. */
+export interface CallSpec {
+  /** Something may have changed when no answer arrives. */
+  readonly isWrite: boolean;
+  readonly bodyIsRepeatable: boolean;
+  readonly idempotencyKey?: string | undefined;
   /** `leader`: ask the leader first. `any`: spread over all nodes. */
   readonly purpose: "leader" | "any";
   /** The call may be made twice: a read, a write with a key, or one that does the same again. */
@@ -15,13 +19,32 @@ export interface CallSpec extends CallRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface AttemptLimits {
+  readonly timeoutMs: number;
+  /** Of the whole call. */
+  readonly remainingMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Who leads and who is a member, as a node knows it; addresses as clients of its protocol dial them. */
+export interface Members {
+  readonly addresses: readonly string[];
+  readonly leader: string | undefined;
+}
+
+/** One protocol: how a call is sent to one node. Nothing here throws: what went wrong is the outcome. */
+export interface CallPort<Call extends CallSpec, Answer> {
+  send(url: string, call: Call, limits: AttemptLimits): Promise<AttemptOutcome<Answer>>;
+  askMembers(url: string, limits: AttemptLimits): Promise<AttemptOutcome<Members>>;
+  /** The call as error messages name it. */
+  describe(call: Call): string;
+}
+
 export interface CallRunnerOptions {
-  readonly token: string | undefined;
   readonly attemptsMax: number;
   readonly attemptTimeoutMs: number | undefined;
-  /** Ask `/v1/cluster` who leads and who else there is. */
+  /** Ask the nodes who leads and who else there is. */
   readonly discover: boolean;
-  readonly answerBytesMax: number;
 }
 
 /** A cluster without a leader is not asked more often than this. */
@@ -40,20 +63,27 @@ interface CallProgress {
   mayHaveCommitted: boolean;
 }
 
-export class CallRunner {
+export class CallRunner<Call extends CallSpec, Answer> {
   readonly #topology: Topology;
   readonly #runtime: Runtime;
+  readonly #port: CallPort<Call, Answer>;
   readonly #options: CallRunnerOptions;
   #lastDiscoveryMs = Number.NEGATIVE_INFINITY;
 
-  constructor(topology: Topology, runtime: Runtime, options: CallRunnerOptions) {
+  constructor(
+    topology: Topology,
+    runtime: Runtime,
+    port: CallPort<Call, Answer>,
+    options: CallRunnerOptions,
+  ) {
     this.#topology = topology;
     this.#runtime = runtime;
+    this.#port = port;
     this.#options = options;
   }
 
-  /** The parsed JSON of the answer, or the response itself for `answer: "stream"`. Throws WalraftError only. */
-  async run(spec: CallSpec): Promise<unknown> {
+  /** Throws WalraftError only. */
+  async run(spec: Call): Promise<Answer> {
     const progress: CallProgress = {
       startMs: this.#runtime.nowMs(),
       tried: new Set(),
@@ -63,7 +93,7 @@ export class CallRunner {
     const { signal, release } = linkSignal(spec.signal);
     try {
       for (;;) {
-        if (signal.aborted) throw cancelledError(spec, progress);
+        if (signal.aborted) throw this.#cancelledError(spec, progress);
         if (spec.purpose === "leader") await this.#maybeDiscover(spec, progress, signal);
         const url = this.#nextNode(spec, progress);
         progress.attempts++;
@@ -79,19 +109,15 @@ export class CallRunner {
 
   async #attempt(
     url: string,
-    spec: CallSpec,
+    spec: Call,
     progress: CallProgress,
     signal: AbortSignal,
-  ): Promise<AttemptOutcome> {
+  ): Promise<AttemptOutcome<Answer>> {
     const remainingMs = this.#remainingMs(spec, progress);
-    if (remainingMs <= 0) throw timeoutError(spec, progress, undefined);
-    const outcome = await sendAttempt(this.#runtime, {
-      url,
-      request: spec,
-      token: this.#options.token,
+    if (remainingMs <= 0) throw this.#timeoutError(spec, progress);
+    const outcome = await this.#port.send(url, spec, {
       timeoutMs: Math.min(remainingMs, this.#options.attemptTimeoutMs ?? remainingMs),
       remainingMs,
-      answerBytesMax: this.#options.answerBytesMax,
       signal,
     });
     if (outcome.kind === "answer") this.#topology.onAnswer(url);
@@ -102,12 +128,12 @@ export class CallRunner {
   async #afterFailure(
     url: string,
     error: WalraftError,
-    spec: CallSpec,
+    spec: Call,
     progress: CallProgress,
     signal: AbortSignal,
   ): Promise<void> {
     if (spec.isWrite && error.mayHaveCommitted) progress.mayHaveCommitted = true;
-    if (signal.aborted) throw cancelledError(spec, progress);
+    if (signal.aborted) throw this.#cancelledError(spec, progress);
     const namedNewLeader = this.#learnFrom(url, error);
     const nowMs = this.#runtime.nowMs();
     const plan = planRetry({ code: error.code, retry: error.retry, namedNewLeader }, {
@@ -157,7 +183,7 @@ export class CallRunner {
   }
 
   /** Asks the nodes who leads, when that is not known or not fresh. Only saves a detour: every node takes every call. */
-  async #maybeDiscover(spec: CallSpec, progress: CallProgress, signal: AbortSignal): Promise<void> {
+  async #maybeDiscover(spec: Call, progress: CallProgress, signal: AbortSignal): Promise<void> {
     const nowMs = this.#runtime.nowMs();
     const pauseMs = this.#topology.leader === undefined ? DISCOVERY_PAUSE_MS : DISCOVERY_REFRESH_MS;
     if (!this.#options.discover || nowMs - this.#lastDiscoveryMs < pauseMs) return;
@@ -165,39 +191,39 @@ export class CallRunner {
     for (const url of this.#topology.order("leader", nowMs)) {
       const timeoutMs = Math.min(DISCOVERY_MS_MAX, this.#remainingMs(spec, progress));
       if (timeoutMs <= 0 || signal.aborted) return;
-      const outcome = await sendAttempt(this.#runtime, {
-        url,
-        request: CLUSTER_REQUEST,
-        token: this.#options.token,
-        timeoutMs,
-        remainingMs: timeoutMs,
-        answerBytesMax: this.#options.answerBytesMax,
-        signal,
-      });
+      const outcome = await this.#port.askMembers(url, { timeoutMs, remainingMs: timeoutMs, signal });
       if (outcome.kind === "failure") {
         if (outcome.error.code === "network_error") this.#topology.onFailure(url, this.#runtime.nowMs());
         else if (outcome.error.retry === "never") return;
         continue;
       }
-      const cluster = toClusterInfo(outcome.value);
       this.#topology.onAnswer(url);
-      this.#topology.onMembers(
-        url,
-        cluster.members.map((member) => member.httpAddress),
-        cluster.leaderHttpAddress,
-      );
+      this.#topology.onMembers(url, outcome.value.addresses, outcome.value.leader);
       if (this.#topology.leader !== undefined) return;
     }
   }
-}
 
-export const CLUSTER_REQUEST: CallRequest = {
-  method: "GET",
-  path: "/v1/cluster",
-  isWrite: false,
-  bodyIsRepeatable: true,
-  answer: "json",
-};
+  #cancelledError(spec: Call, progress: CallProgress): WalraftError {
+    return new WalraftError({
+      code: "cancelled",
+      message: `Gave up ${this.#port.describe(spec)}: the abort signal fired`,
+      retry: progress.mayHaveCommitted ? "with_key" : "safe",
+      mayHaveCommitted: progress.mayHaveCommitted,
+      idempotencyKey: spec.idempotencyKey,
+      cause: spec.signal?.reason,
+    });
+  }
+
+  #timeoutError(spec: Call, progress: CallProgress): WalraftError {
+    return new WalraftError({
+      code: "timeout",
+      message: `No answer to ${this.#port.describe(spec)} within ${spec.timeoutMs} ms`,
+      retry: progress.mayHaveCommitted ? "with_key" : "safe",
+      mayHaveCommitted: progress.mayHaveCommitted,
+      idempotencyKey: spec.idempotencyKey,
+    });
+  }
+}
 
 /** The caller's signal as one that this call owns, so that no listener stays on a signal that lives for ever. */
 function linkSignal(outer: AbortSignal | undefined): { signal: AbortSignal; release: () => void } {
@@ -207,28 +233,6 @@ function linkSignal(outer: AbortSignal | undefined): { signal: AbortSignal; rele
   if (outer.aborted) abort();
   outer.addEventListener("abort", abort);
   return { signal: controller.signal, release: () => outer.removeEventListener("abort", abort) };
-}
-
-function cancelledError(spec: CallSpec, progress: CallProgress): WalraftError {
-  return new WalraftError({
-    code: "cancelled",
-    message: `Gave up ${spec.method} ${spec.path}: the abort signal fired`,
-    retry: progress.mayHaveCommitted ? "with_key" : "safe",
-    mayHaveCommitted: progress.mayHaveCommitted,
-    idempotencyKey: spec.idempotencyKey,
-    cause: spec.signal?.reason,
-  });
-}
-
-function timeoutError(spec: CallSpec, progress: CallProgress, cause: unknown): WalraftError {
-  return new WalraftError({
-    code: "timeout",
-    message: `No answer to ${spec.method} ${spec.path} within ${spec.timeoutMs} ms`,
-    retry: progress.mayHaveCommitted ? "with_key" : "safe",
-    mayHaveCommitted: progress.mayHaveCommitted,
-    idempotencyKey: spec.idempotencyKey,
-    cause,
-  });
 }
 
 /** The last error, with what all attempts together mean: one of them may have been executed. */

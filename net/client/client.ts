@@ -1,4 +1,5 @@
-import { CallRunner, CLUSTER_REQUEST } from "./call_runner.ts";
+import { positive, toNodeTimeoutMs } from "./call_arguments.ts";
+import { CallRunner } from "./call_runner.ts";
 import {
   type ClusterInfo,
   type DatabaseInfo,
@@ -9,7 +10,8 @@ import {
   toDatabaseInfos,
   toMemberChangeBody,
 } from "./cluster_types.ts";
-import { Database, toNodeTimeoutMs } from "./database.ts";
+import { Database } from "./database.ts";
+import { CLUSTER_REQUEST, type HttpCall, HttpPort } from "./http_port.ts";
 import type { CallOptions, ReadLevel } from "./row_types.ts";
 import { type Runtime, webRuntime } from "./runtime.ts";
 import { toNodeUrl, Topology } from "./topology.ts";
@@ -40,7 +42,7 @@ const DEFAULTS = { timeoutMs: 30_000, attemptsMax: 16, answerBytesMax: 128 * MIB
 
 /** What the databases of one client share. */
 export interface ClientContext {
-  readonly runner: CallRunner;
+  readonly runner: CallRunner<HttpCall, unknown>;
   readonly runtime: Runtime;
   readonly timeoutMs: number;
   readonly idempotencyKeys: boolean;
@@ -48,11 +50,6 @@ export interface ClientContext {
   /** The highest log index in any answer so far. */
   seenIndex(): number;
   noteIndex(index: unknown): void;
-}
-
-function positive(name: string, value: number): number {
-  if (Number.isFinite(value) && value > 0) return value;
-  throw invalidArgument(`Cannot use ${value} as ${name}: it must be a finite number above 0`);
 }
 
 /** A connection to a cluster. It holds no socket of its own and needs no closing. */
@@ -66,12 +63,14 @@ export class Client {
     if (list.length === 0) throw invalidArgument("Cannot connect: no URL was given");
     this.#topology = new Topology(list);
     const used = runtime ?? webRuntime(options.fetch);
-    const runner = new CallRunner(this.#topology, used, {
+    const port = new HttpPort(used, {
       token: options.token,
+      answerBytesMax: positive("answerBytesMax", options.answerBytesMax ?? DEFAULTS.answerBytesMax),
+    });
+    const runner = new CallRunner<HttpCall, unknown>(this.#topology, used, port, {
       attemptsMax: positive("attemptsMax", options.attemptsMax ?? DEFAULTS.attemptsMax),
       attemptTimeoutMs: options.attemptTimeoutMs,
       discover: options.discover ?? true,
-      answerBytesMax: positive("answerBytesMax", options.answerBytesMax ?? DEFAULTS.answerBytesMax),
     });
     this.#context = {
       runner,

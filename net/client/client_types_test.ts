@@ -5,6 +5,7 @@ import type {
   SqlValue as CoreValue,
 } from "../../core/sql/values.ts";
 import type { ReadLevel as CoreReadLevel } from "../../core/node/service.ts";
+import type { WireDatabase } from "./wire.ts";
 import {
   type AsOf,
   type BatchResult,
@@ -19,6 +20,7 @@ import {
   type Retry,
   type Sql,
   sql,
+  type SqlDatabase,
   type SqlParameter,
   type SqlParameters,
   type SqlRow,
@@ -37,6 +39,25 @@ interface City {
   name: string;
   people: number | bigint;
   flag: Uint8Array | null;
+}
+
+/** Never called: a program that knows one client knows the other, option by option and result by result. */
+export function clientsAreAlike(overHttp: Database, overWire: WireDatabase): SqlDatabase[] {
+  same<Database["query"], SqlDatabase["query"]>();
+  same<WireDatabase["query"], SqlDatabase["query"]>();
+  same<Database["first"], SqlDatabase["first"]>();
+  same<WireDatabase["first"], SqlDatabase["first"]>();
+  same<Database["execute"], SqlDatabase["execute"]>();
+  same<WireDatabase["execute"], SqlDatabase["execute"]>();
+  same<Database["batch"], SqlDatabase["batch"]>();
+  same<WireDatabase["batch"], SqlDatabase["batch"]>();
+  same<Database["close"], WireDatabase["close"]>();
+  same<
+    Exclude<keyof Database, keyof SqlDatabase>,
+    "backup" | "restore" | "checkpoint"
+  >();
+  same<Exclude<keyof WireDatabase, keyof SqlDatabase>, "sawIndex">();
+  return [overHttp, overWire];
 }
 
 /** Never called: its body is the test. */

@@ -1,8 +1,8 @@
 import { downloadStream } from "./bounded_body.ts";
+import { type SqlText, toMoment, toNodeTimeoutMs, toStatement } from "./call_arguments.ts";
 import type { ClientContext } from "./client.ts";
 import { decodeRowArrays, decodeValue, encodeParameters, toRowObjects } from "./json_values.ts";
 import type {
-  AsOf,
   BatchResult,
   CallOptions,
   CheckpointOptions,
@@ -20,45 +20,16 @@ import type {
   StatementResult,
   WriteOptions,
 } from "./row_types.ts";
+import type { SqlDatabase } from "./sql_database.ts";
 import { invalidArgument } from "./walraft_error.ts";
 
 /** Bytes of a `.db` file. A function gives a fresh stream for each attempt; a stream can be sent once only. */
 export type RestoreSource = Uint8Array | ReadableStream<Uint8Array> | (() => ReadableStream<Uint8Array>);
 
-/** Longest time a node accepts in a request. */
-const NODE_TIMEOUT_MS_MAX = 600_000;
-
-/** The time a node may take, as it wants to be told: whole milliseconds within its limits. */
-export function toNodeTimeoutMs(ms: number): number {
-  return Math.min(NODE_TIMEOUT_MS_MAX, Math.max(1, Math.floor(ms)));
-}
-
-/** What a call accepts where SQL stands: text with parameters beside it, or the `sql` tag. */
-type SqlText<Row extends object> = string | SqlQuery<Row>;
 type Json = { readonly [name: string]: unknown };
 
 /** Uploads and downloads may take this long by default. */
 const TRANSFER_MS_DEFAULT = 600_000;
-
-function toStatement(text: SqlText<object>, params: SqlParameters | undefined): SqlStatement {
-  if (typeof text === "string") return { sql: text, params: params ?? [] };
-  if (params !== undefined && params !== null) {
-    throw invalidArgument("Cannot pass parameters beside the sql tag: its values are the parameters already");
-  }
-  return text;
-}
-
-function toMoment(asOf: AsOf): number | string {
-  const isUsable = typeof asOf === "number"
-    ? Number.isSafeInteger(asOf) && asOf >= 0
-    : typeof asOf === "string" || (asOf instanceof Date && !Number.isNaN(asOf.getTime()));
-  if (!isUsable) {
-    throw invalidArgument(
-      `Cannot read as of ${String(asOf)}: give a log index, a Date, or a time in ISO 8601 with its zone`,
-    );
-  }
-  return asOf instanceof Date ? asOf.toISOString() : asOf;
-}
 
 /** `undefined` parameters are left out, so that a request without any stays short. */
 function toStatementJson(statement: SqlStatement, path: string): Json {
@@ -90,8 +61,8 @@ function toStatementResult<Row extends object>(
   };
 }
 
-/** One database of a cluster. */
-export class Database {
+/** One database of a cluster, over HTTP. */
+export class Database implements SqlDatabase {
   readonly name: string;
   readonly #context: ClientContext;
   readonly #path: string;
@@ -109,6 +80,9 @@ export class Database {
   get lastIndex(): number {
     return this.#context.seenIndex();
   }
+
+  /** Does nothing: there is no socket to close. It is here because other clients have some. */
+  close(): void {}
 
   /** Runs one statement that reads. A statement that writes is refused with `read_only`. */
   query(

@@ -1,219 +1,254 @@
 /**
  * Client of the dqlite protocol with the calls of `Database`: fewer bytes and less work for each call than HTTP, and a
- * socket for each call that is under way. Parameters go by position only; there are no levels (all reads are
- * linearizable) and no idempotency keys. BEGIN and COMMIT are for `batch` alone: each call may go over another socket.
+ * socket for each call that is under way. A call is one message that only walraft knows; a server of dqlite refuses it.
  *
  * @module
  */
-import { tupleOf } from "../dqlite/parameters.ts";
-import type { Request } from "../dqlite/request.ts";
-import type { Tuple } from "../wire/tuple.ts";
-import type { SqlParameter, SqlQuery, SqlRow } from "./row_types.ts";
-import { type WireAnswer, WireConnection, type WireSocket } from "./wire_connection.ts";
-import { failureError, isNotExecuted } from "./wire_failure.ts";
+import { CallLevel, type ReadRequest } from "../dqlite/call.ts";
+import { positive, type SqlText, toMoment, toStatement } from "./call_arguments.ts";
+import { CallRunner } from "./call_runner.ts";
+import type {
+  BatchResult,
+  ExecuteResult,
+  QueryOptions,
+  QueryResult,
+  ReadLevel,
+  SqlParameters,
+  SqlQuery,
+  SqlRow,
+  SqlRowArray,
+  SqlStatement,
+  WriteOptions,
+} from "./row_types.ts";
+import { type Runtime, webRuntime } from "./runtime.ts";
+import type { SqlDatabase } from "./sql_database.ts";
+import { toNodeUrl, Topology } from "./topology.ts";
 import { invalidArgument, WalraftError } from "./walraft_error.ts";
+import type { WireCallAnswer, WireOutcome, WireSocket } from "./wire_connection.ts";
+import { type WireDial, WirePool } from "./wire_pool.ts";
+import { type WireCall, WirePort } from "./wire_port.ts";
+import { refuseNul, toCallStatement, toRows, toStatementResult } from "./wire_values.ts";
 
+export type { SqlDatabase, WireDial, WireSocket };
+
+/** As those of `connect`, but for the token: the protocol has none. */
 export interface WireOptions {
   readonly database: string;
-  /** Connections at once; further calls wait. Default 32. */
-  readonly connectionsMax?: number;
-  /** How often a call that was not executed is sent again, with a pause in between. Default 40: about ten seconds. */
+  /** For one call with all its attempts, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** For one attempt. Default: what is left of the call; a node that went silent is noticed without it. */
+  readonly attemptTimeoutMs?: number;
+  /** Attempts of one call. Default 16; the time limit usually ends it first. */
   readonly attemptsMax?: number;
+  /** Make an idempotency key for every write, so that it can be repeated. Default true. */
+  readonly idempotencyKeys?: boolean;
+  /** Ask the cluster for its leader and members. Default true; false keeps to the addresses given. */
+  readonly discover?: boolean;
+  /** Level of queries that name none. Default `linearizable`. */
+  readonly level?: Exclude<ReadLevel, "as_of">;
+  /** Largest answer that is read into memory, in bytes. Default 640 MiB: above what a node sends, eight bytes a value. */
+  readonly answerBytesMax?: number;
+  /** Connections at once to one node; further calls wait. Default 32. */
+  readonly connectionsMax?: number;
   /** Opens a socket. Default: `Deno.connect`. */
-  readonly dial?: (host: string, port: number) => Promise<WireSocket>;
+  readonly dial?: WireDial;
 }
 
-/** What a value of a result is; columns declared as times and booleans give texts, seconds and booleans. */
-export type WireValue = null | number | bigint | string | boolean | Uint8Array;
-export interface WireRows<Row> {
-  readonly rows: Row[];
-  readonly columns: readonly string[];
-}
-export interface WireResult {
-  readonly changes: number;
-  readonly lastInsertRowid: number | bigint;
-}
-type Text = string | SqlQuery<object>;
-type Answer<K extends WireAnswer["kind"]> = Extract<WireAnswer, { kind: K }>;
-
-const PAUSE_MS_MAX = 250;
-const DEFAULTS = { connectionsMax: 32, attemptsMax: 40, dial: dialDeno } as const;
+const MIB = 1024 * 1024;
+const DEFAULTS = {
+  timeoutMs: 30_000,
+  attemptsMax: 16,
+  connectionsMax: 32,
+  answerBytesMax: 640 * MIB,
+} as const;
 
 /** One database of a cluster, through the addresses that its nodes were given with `--wire`. */
-export class WireDatabase {
-  readonly #addresses: readonly string[];
-  readonly #options: Required<WireOptions>;
-  readonly #idle: WireConnection[] = [];
-  readonly #waiting: (() => void)[] = [];
-  #connectionCount = 0;
-  #leader: string | undefined;
-  #isClosed = false;
+export class WireDatabase implements SqlDatabase {
+  readonly name: string;
+  readonly #options: WireOptions;
+  readonly #timeoutMs: number;
+  readonly #runtime: Runtime;
+  readonly #pool: WirePool;
+  readonly #runner: CallRunner<WireCall, WireCallAnswer>;
+  #seenIndex = 0;
 
-  constructor(addresses: string | readonly string[], options: WireOptions) {
-    this.#addresses = typeof addresses === "string" ? addresses.split(",") : addresses;
-    if (this.#addresses.length === 0) throw invalidArgument("Cannot connect: no address was given");
-    this.#options = { ...DEFAULTS, ...options };
+  /** @param addresses `HOST:PORT` of some nodes: a list, or one string with commas. Nothing is sent yet */
+  constructor(addresses: string | readonly string[], options: WireOptions, runtime: Runtime = webRuntime()) {
+    const { database, dial = dialDeno } = options;
+    if (typeof database !== "string" || database === "") {
+      throw invalidArgument("Cannot open a database: the name is empty");
+    }
+    refuseNul(database, "the name of the database");
+    const urls = (typeof addresses === "string" ? addresses.split(",") : addresses).map(toUrl);
+    if (urls.length === 0) throw invalidArgument("Cannot connect: no address was given");
+    this.name = database;
+    this.#options = options;
+    this.#runtime = runtime;
+    const of = (name: keyof typeof DEFAULTS): number => positive(name, options[name] ?? DEFAULTS[name]);
+    this.#timeoutMs = of("timeoutMs");
+    this.#pool = new WirePool({
+      connectionsMax: of("connectionsMax"),
+      answerBytesMax: of("answerBytesMax"),
+      dial,
+    });
+    this.#runner = new CallRunner<WireCall, WireCallAnswer>(
+      new Topology(urls),
+      runtime,
+      new WirePort(this.#pool, runtime),
+      {
+        attemptsMax: of("attemptsMax"),
+        attemptTimeoutMs: options.attemptTimeoutMs,
+        discover: options.discover ?? true,
+      },
+    );
   }
 
-  /** Runs one statement that reads, or one that writes and returns rows. */
+  /** The highest log index this client has seen in any answer. */
+  get lastIndex(): number {
+    return this.#seenIndex;
+  }
+
+  /** Queries at level `index` will see at least this log index from now on. */
+  sawIndex(index: number): void {
+    if (index > this.#seenIndex) this.#seenIndex = index;
+  }
+
+  query(
+    text: string | SqlQuery<object>,
+    params: SqlParameters | undefined,
+    options: QueryOptions & { readonly rows: "arrays" },
+  ): Promise<QueryResult<SqlRowArray>>;
+  query<Row extends object = SqlRow>(
+    text: SqlText<Row>,
+    params?: SqlParameters,
+    options?: QueryOptions,
+  ): Promise<QueryResult<Row>>;
+  /** Runs one statement that reads. `timeMs` of the answer is what the call took as seen from here. */
   async query<Row extends object = SqlRow>(
-    text: Text,
-    params?: readonly SqlParameter[],
-  ): Promise<WireRows<Row>> {
-    const [answer] = await this.#call([{ kind: "query_sql", ...toText(text, params) }]);
-    const { columns, rows } = mustBe("rows", answer);
-    return { columns, rows: rows.map((row) => toObject(row, columns) as Row) };
+    text: SqlText<Row>,
+    params?: SqlParameters,
+    options: QueryOptions = {},
+  ): Promise<QueryResult<Row>> {
+    const statement = toCallStatement(toStatement(text, params), "params");
+    const level = options.level ?? (options.asOf === undefined ? this.#options.level : "as_of") ??
+      "linearizable";
+    const where = this.#levelOf(level, options);
+    const startedMs = this.#runtime.nowMs();
+    const answer = await this.#run({
+      name: `the query of ${this.name}`,
+      request: (timeoutMs) => ({ kind: "read", database: this.name, ...where, timeoutMs, statement }),
+      isWrite: false,
+      bodyIsRepeatable: true,
+      repeatable: true,
+      purpose: level === "linearizable" ? "leader" : "any",
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      signal: options.signal,
+    });
+    const outcome = onlyOutcome(answer);
+    return {
+      rows: toRows<Row>(outcome, options.rows ?? "objects"),
+      columns: [...outcome.columns],
+      types: [...outcome.types],
+      index: answer.index,
+      level,
+      ageMs: answer.ageMs,
+      timeMs: this.#runtime.nowMs() - startedMs,
+    };
   }
 
   async first<Row extends object = SqlRow>(
-    text: Text,
-    params?: readonly SqlParameter[],
+    text: SqlText<Row>,
+    params?: SqlParameters,
+    options?: Omit<QueryOptions, "rows">,
   ): Promise<Row | undefined> {
-    return (await this.query<Row>(text, params)).rows[0];
+    return (await this.query<Row>(text, params, options)).rows[0];
   }
 
-  /** Runs one statement that writes, in a transaction of its own. */
-  async execute(text: Text, params?: readonly SqlParameter[]): Promise<WireResult> {
-    const [answer] = await this.#call([{ kind: "exec_sql", ...toText(text, params) }]);
-    const { changes, lastInsertRowid } = mustBe("result", answer);
-    return { changes, lastInsertRowid };
+  async execute<Row extends object = SqlRow>(
+    text: SqlText<Row>,
+    params?: SqlParameters,
+    options: WriteOptions = {},
+  ): Promise<ExecuteResult<Row>> {
+    const { answer, ...facts } = await this.#write([toStatement(text, params)], false, options);
+    return { ...toStatementResult<Row>(onlyOutcome(answer), options.rows ?? "objects"), ...facts };
   }
 
-  /** Runs statements as one transaction: all of them or none. Two round trips. */
-  async batch(
-    statements: readonly (string | { readonly sql: string; readonly params?: readonly SqlParameter[] })[],
-  ): Promise<{ results: WireResult[] }> {
-    const requests = statements.map((statement): Request => ({
-      kind: "exec_sql",
-      ...(typeof statement === "string" ? toText(statement) : toText(statement.sql, statement.params)),
-    }));
-    return await this.#repeated(async (connection) => {
-      // Not IMMEDIATE, which may fail: the statements behind it would then each be committed alone.
-      const answers = await connection.ask(say("BEGIN"), ...requests);
-      if (answers.every(({ kind }) => kind !== "failure")) {
-        answers.push(...await connection.ask(say("COMMIT")));
-      }
-      const failed = answers.find(({ kind }) => kind === "failure");
-      if (failed?.kind === "failure") {
-        // Also after a COMMIT that failed: a foreign key leaves the transaction open.
-        await connection.ask(say("ROLLBACK"));
-        throw failureError(failed);
-      }
-      return { results: answers.slice(1, -1).map((answer) => mustBe("result", answer)) };
-    });
+  async batch<Row extends object = SqlRow>(
+    statements: readonly (string | SqlStatement)[],
+    options: WriteOptions = {},
+  ): Promise<BatchResult<Row>> {
+    const list = statements.map((each) => (typeof each === "string" ? { sql: each } : each));
+    const { answer, ...facts } = await this.#write(list, true, options);
+    const shape = options.rows ?? "objects";
+    return { results: answer.outcomes.map((outcome) => toStatementResult<Row>(outcome, shape)), ...facts };
   }
 
   /** Closes the sockets. Calls under way fail. */
   close(): void {
-    this.#isClosed = true;
-    for (const connection of this.#idle.splice(0)) connection.close();
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#pool.close();
   }
 
-  #call(requests: Request[]): Promise<WireAnswer[]> {
-    return this.#repeated(async (connection) => {
-      const answers = await connection.ask(...requests);
-      for (const answer of answers) if (answer.kind === "failure") throw failureError(answer);
-      return answers;
+  async #write(list: readonly SqlStatement[], isBatch: boolean, options: WriteOptions) {
+    const statements = list.map((each, index) =>
+      toCallStatement(each, isBatch ? `statements[${index}].params` : "params")
+    );
+    const key = this.#keyOf(options);
+    if (key !== undefined) refuseNul(key, "the idempotency key");
+    const startedMs = this.#runtime.nowMs();
+    const answer = await this.#run({
+      name: `the ${isBatch ? "batch" : "write"} to ${this.name}`,
+      request: (timeoutMs) => ({
+        kind: "write",
+        database: this.name,
+        isBatch,
+        timeoutMs,
+        idempotencyKey: key ?? "",
+        statements,
+      }),
+      isWrite: true,
+      bodyIsRepeatable: true,
+      idempotencyKey: key,
+      repeatable: key !== undefined,
+      purpose: "leader",
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      signal: options.signal,
     });
+    const { index, isReplayed: replayed } = answer;
+    return { answer, index, replayed, timeMs: this.#runtime.nowMs() - startedMs };
   }
 
-  /** Sends again, on another connection, only what was certainly not executed. */
-  async #repeated<T>(work: (connection: WireConnection) => Promise<T>): Promise<T> {
-    for (let attempt = 1;; attempt++) {
-      let connection: WireConnection | undefined;
-      try {
-        connection = await this.#take();
-        const result = await work(connection);
-        this.#give(connection);
-        return result;
-      } catch (error) {
-        if (connection !== undefined) {
-          if (isNotExecuted(error)) connection.close();
-          this.#give(connection);
-        }
-        const isFinal = attempt >= this.#options.attemptsMax || this.#isClosed;
-        if (isFinal || !isNotExecuted(error)) throw error;
-        this.#leader = undefined;
-        await new Promise((resolve) => setTimeout(resolve, Math.min(PAUSE_MS_MAX, 10 * 2 ** attempt)));
-      }
+  #keyOf({ idempotencyKey: chosen }: WriteOptions): string | undefined {
+    if (chosen === false || (chosen === undefined && this.#options.idempotencyKeys === false)) {
+      return undefined;
     }
+    return chosen ?? this.#runtime.newIdempotencyKey();
   }
 
-  async #take(): Promise<WireConnection> {
-    for (;;) {
-      if (this.#isClosed) throw invalidArgument("Cannot call: the client is closed");
-      const idle = this.#idle.pop();
-      if (idle !== undefined) return idle;
-      if (this.#connectionCount < this.#options.connectionsMax) break;
-      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
+  #levelOf(level: ReadLevel, { index, maxAgeMs, asOf }: QueryOptions): Pick<ReadRequest, "level" | "at"> {
+    const refuse = (name: string, value: unknown, needed: ReadLevel) => {
+      if (value === undefined || level === needed) return;
+      throw invalidArgument(`Cannot query at level ${level} with ${name}: it belongs to level ${needed}`);
+    };
+    refuse("index", index, "index");
+    refuse("maxAgeMs", maxAgeMs, "stale");
+    refuse("asOf", asOf, "as_of");
+    if (!(level in CallLevel) && level !== "as_of") throw invalidArgument(`There is no level ${level}`);
+    if (level === "index") return { level, at: whole("index", index ?? this.#seenIndex) };
+    if (level === "stale" && maxAgeMs !== undefined) {
+      return { level: "stale_within", at: whole("maxAgeMs", maxAgeMs) };
     }
-    this.#connectionCount++;
-    try {
-      return await this.#connect();
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
+    if (level !== "as_of") return { level, at: 0 };
+    if (asOf === undefined) throw invalidArgument("Cannot query at level as_of: asOf is missing");
+    const moment = toMoment(asOf);
+    if (typeof moment === "number") return { level: "as_of_index", at: moment };
+    return { level: "as_of_time", at: whole(`the time ${moment}`, Date.parse(moment)) };
   }
 
-  #give(connection: WireConnection): void {
-    if (this.#isClosed) connection.close();
-    if (connection.isBroken) return this.#release();
-    this.#idle.push(connection);
-    this.#waiting.shift()?.();
-  }
-
-  #release(): void {
-    this.#connectionCount--;
-    this.#waiting.shift()?.();
-  }
-
-  /** To the leader, with the database open. */
-  async #connect(): Promise<WireConnection> {
-    const known = this.#leader === undefined ? [] : [this.#leader];
-    let last: unknown;
-    for (const address of [...known, ...this.#addresses]) {
-      try {
-        const connection = await this.#dial(address);
-        const [answer] = await connection.ask({ kind: "leader" });
-        const { address: leader } = mustBe("node", answer);
-        if (leader === address) return await this.#open(connection);
-        connection.close();
-        if (leader !== "") return await this.#open(await this.#dial(leader));
-      } catch (error) {
-        last = error;
-      }
-    }
-    throw new WalraftError({
-      code: "no_leader",
-      message: `None of ${this.#addresses.join(", ")} leads to a leader`,
-      retry: "safe",
-      mayHaveCommitted: false,
-      cause: last,
-    });
-  }
-
-  async #dial(address: string): Promise<WireConnection> {
-    const match = /^\[?(.+?)\]?:(\d+)$/.exec(address);
-    if (match === null) throw invalidArgument(`Cannot use "${address}" as an address: it must be HOST:PORT`);
-    return new WireConnection(address, await this.#options.dial(match[1] as string, Number(match[2])));
-  }
-
-  async #open(connection: WireConnection): Promise<WireConnection> {
-    const [answer] = await connection.ask({
-      kind: "open",
-      name: this.#options.database,
-      flags: 0,
-      vfs: "volatile",
-    });
-    if (answer?.kind === "database") {
-      this.#leader = connection.address;
-      return connection;
-    }
-    connection.close();
-    mustBe("database", answer);
-    return connection;
+  async #run(call: WireCall): Promise<WireCallAnswer> {
+    if (this.#pool.isClosed) throw invalidArgument("Cannot call: the client is closed");
+    const answer = await this.#runner.run(call);
+    this.sawIndex(answer.index);
+    return answer;
   }
 }
 
@@ -223,26 +258,23 @@ async function dialDeno(hostname: string, port: number): Promise<WireSocket> {
   return socket;
 }
 
-function toText(text: Text, params?: readonly SqlParameter[]) {
-  const sql = typeof text === "string" ? text : text.sql;
-  const parameters = tupleOf(params ?? (typeof text === "string" ? [] : text.params));
-  return { schema: parameters.values.length > 255 ? 1 : 0, databaseId: 0, sql, parameters } as const;
+function toUrl(address: string): string {
+  const trimmed = address.trim();
+  if (/^(\[[^\]]+\]|[^:/@[\]]+):\d{1,5}$/.test(trimmed)) return toNodeUrl(trimmed);
+  throw invalidArgument(`Cannot use "${trimmed}" as an address: it must be HOST:PORT`);
 }
 
-function say(sql: string): Request {
-  return { kind: "exec_sql", ...toText(sql) };
+function whole(what: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw invalidArgument(`Cannot use ${value} as ${what}: it must be a whole number, 0 or more`);
 }
 
-function toObject({ values }: Tuple, columns: readonly string[]): Record<string, WireValue> {
-  return Object.fromEntries(columns.map((column, index) => [column, values[index] ?? null]));
-}
-
-function mustBe<K extends WireAnswer["kind"]>(kind: K, answer: WireAnswer | undefined): Answer<K> {
-  if (answer?.kind === kind) return answer as Answer<K>;
-  if (answer?.kind === "failure") throw failureError(answer);
+function onlyOutcome({ outcomes }: WireCallAnswer): WireOutcome {
+  const [outcome] = outcomes;
+  if (outcome !== undefined && outcomes.length === 1) return outcome;
   throw new WalraftError({
     code: "invalid_answer",
-    message: `The node answered ${answer?.kind} where ${kind} was expected`,
+    message: `The node answered ${outcomes.length} outcomes where one was expected`,
     retry: "never",
     mayHaveCommitted: true,
   });

@@ -1,8 +1,15 @@
+import type { ErrorResponse } from "../dqlite/call.ts";
 import type { Failure } from "../dqlite/failure.ts";
 import { FailureCode, isRepeatedByClients } from "../dqlite/failure_codes.ts";
 import { WalraftError, type WalraftErrorFields } from "./walraft_error.ts";
 
-/** A Failure as the error that the HTTP client would give, as far as its code tells. */
+/** The error of a call, as the HTTP client would give it. */
+export function callError({ error, retry, mayHaveCommitted }: ErrorResponse): WalraftError {
+  const { code, message, details } = error;
+  return new WalraftError({ code, message, retry, mayHaveCommitted, details: { ...details } });
+}
+
+/** A Failure as the error that the HTTP client would give, as far as its code tells: of a node too busy for a call, say. */
 export function failureError({ code, message }: Failure): WalraftError {
   return new WalraftError({ message, ...meaningOf(code), details: { sqlite_code: code } });
 }
@@ -15,19 +22,12 @@ function meaningOf(code: number): Pick<WalraftErrorFields, "code" | "retry" | "m
   if (isRepeatedByClients(code)) return { code: "not_leader", retry: "safe", mayHaveCommitted: false };
   switch (code & 0xff) {
     case FailureCode.busy:
-      return { code: "timeout", retry: "safe", mayHaveCommitted: false };
+      return { code: "queue_full", retry: "safe", mayHaveCommitted: false };
     case FailureCode.interrupt:
-      return { code: "statement_timeout", retry: "never", mayHaveCommitted: false };
-    case FailureCode.constraint:
-      return { code: "constraint_failed", retry: "never", mayHaveCommitted: false };
-    case FailureCode.notAuthorized:
-      return { code: "statement_refused", retry: "never", mayHaveCommitted: false };
+      return { code: "cancelled", retry: "safe", mayHaveCommitted: false };
+    case FailureCode.tooBig:
+      return { code: "body_too_large", retry: "never", mayHaveCommitted: false };
     default:
-      return { code: "sql_error", retry: "never", mayHaveCommitted: false };
+      return { code: "invalid_answer", retry: "never", mayHaveCommitted: false };
   }
-}
-
-/** Whether the same call may be sent to another node without asking the caller. */
-export function isNotExecuted(error: unknown): boolean {
-  return error instanceof WalraftError && (error.code === "not_leader" || error.code === "no_leader");
 }

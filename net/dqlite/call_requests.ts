@@ -1,5 +1,5 @@
 import { DATABASE_NAME_PATTERN, LIMITS } from "../../core/base/limits.ts";
-import { ERROR_CODES, NodeError, toErrorRecord } from "../../core/base/errors.ts";
+import { ERROR_CODES, type ErrorRecord, NodeError, toErrorRecord } from "../../core/base/errors.ts";
 import type { CancelSignal } from "../../core/base/ports.ts";
 import type { NodeService, QueryRequest } from "../../core/node/service.ts";
 import type { EncodedFields, SqlParameters, Statement } from "../../core/sql/values.ts";
@@ -88,9 +88,15 @@ export class CallRequests {
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
       const { retry, mayHaveCommitted } = ERROR_CODES[error.code];
-      return respond({ kind: "error", error: toErrorRecord(error), retry, mayHaveCommitted });
+      return respond({ kind: "error", error: toRecord(error), retry, mayHaveCommitted });
     }
   }
+}
+
+/** Without the leader: its address over HTTP is of no use here, and Leader tells the other. */
+function toRecord(error: NodeError): ErrorRecord {
+  const { leader: _, ...details } = error.details;
+  return { ...toErrorRecord(error), details };
 }
 
 function answerOf(head: HeadResponse, results: readonly AnswerReader[], { bytes }: EncodedFields): Answer {

@@ -3,10 +3,11 @@
  * are not installed.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { eventually, type NodeProcess, ProcessCluster } from "../cluster/process_cluster.ts";
+import { eventually, type NodeProcess } from "../cluster/process_cluster.ts";
 import { WireDatabase } from "../../net/client/wire.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { WireClient } from "./wire_client.ts";
+import { WireCluster } from "./wire_cluster.ts";
 
 /** dqlite's id of a node that founds a cluster. */
 const BOOTSTRAP_ID = "3297041220608546238";
@@ -43,21 +44,7 @@ const hasBenchmark = await isInstalled("dqlite-benchmark");
 
 const portOf = (address: string): number => Number(address.split(":")[1]);
 
-class WireCluster extends ProcessCluster {
-  readonly addresses: string[] = [];
-
-  static async three(): Promise<WireCluster> {
-    const cluster = new WireCluster(await Deno.makeTempDir({ prefix: "walraft-dqlite-" }), []);
-    for (let node = 0; node < 3; node++) {
-      const address = `127.0.0.1:${freePorts(1)}`;
-      cluster.addresses.push(address);
-      cluster.addNode().extra.push("--wire", address, "--exit-with-parent", "true");
-    }
-    for (const node of cluster.nodes) node.start();
-    await cluster.ready();
-    return cluster;
-  }
-
+class ShellCluster extends WireCluster {
   /** Runs one line in the shell and gives what it prints. */
   async shell(line: string, addresses: readonly string[] = this.addresses): Promise<Ended> {
     return await run("dqlite", ["-s", addresses.join(","), "test.db", line], this.folder);
@@ -67,17 +54,13 @@ class WireCluster extends ProcessCluster {
     const { code, out, err } = await this.shell(line);
     deepStrictEqual({ line, code, out: out.trimEnd() }, { line, code: 0, out: expected }, err);
   }
-
-  addressOf(node: NodeProcess): string {
-    return this.addresses[this.nodes.indexOf(node)] as string;
-  }
 }
 
 Deno.test({
   name: "the stock dqlite shell works against three nodes, also after kill -9 of the leader",
   ignore: !hasShell,
   fn: async (test) => {
-    await using cluster = await WireCluster.three();
+    await using cluster = await ShellCluster.three();
     const { addresses } = cluster;
 
     await test.step("it finds the leader through any node and lists the members", async () => {
@@ -220,7 +203,7 @@ Deno.test({
   name: "the stock dqlite-benchmark runs against three nodes, also over kill -9 of the leader",
   ignore: !hasBenchmark || !hasShell,
   fn: async () => {
-    await using cluster = await WireCluster.three();
+    await using cluster = await ShellCluster.three();
     const workers = 8;
     const benchmark = async (folder: string): Promise<{ calls: number; failures: number }> => {
       const own = `127.0.0.1:${freePorts(1)}`;
@@ -256,6 +239,6 @@ Deno.test({
   },
 });
 
-function rowCount(cluster: WireCluster): Promise<Ended> {
+function rowCount(cluster: ShellCluster): Promise<Ended> {
   return run("dqlite", ["-s", cluster.addresses.join(","), "benchmark", "SELECT count(*) FROM model"]);
 }

@@ -119,11 +119,12 @@ const AREAS: readonly Area[] = [
     packages: ["@msgpack/msgpack"],
   },
   // An entry of its own: programs that use HTTP alone load nothing of it.
-  ...["wire.ts", "wire_connection.ts", "wire_failure.ts"].map((file): Area => ({
-    path: `net/client/${file}`,
-    may: [code("net/client/"), code("net/dqlite/"), code("net/wire/")],
-    packages: [],
-  })),
+  ...["wire.ts", "wire_connection.ts", "wire_failure.ts", "wire_pool.ts", "wire_port.ts", "wire_values.ts"]
+    .map((file): Area => ({
+      path: `net/client/${file}`,
+      may: [code("net/client/"), code("net/dqlite/"), code("net/wire/")],
+      packages: [],
+    })),
   {
     path: "net/cli/",
     may: [code("net/cli/"), code("net/client/"), BASE, code("net/http/auth.ts")],

@@ -5,6 +5,7 @@
  *     deno run -A bench/load_process.ts
  */
 import { type LatencySummary, runLoad } from "./http_load.ts";
+import { serveJobs } from "./serve_jobs.ts";
 import { RequestTemplate } from "./request_template.ts";
 import type { RequestShape } from "./workloads.ts";
 
@@ -67,17 +68,6 @@ function sender(shapes: readonly RequestShape[], seed: number): () => Uint8Array
 }
 
 if (import.meta.main) {
-  const encoder = new TextEncoder();
-  let text = "";
   let loadCount = 0;
-  for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
-      const job = JSON.parse(text.slice(0, end)) as LoadJob;
-      text = text.slice(end + 1);
-      const outcomes = await Promise.all(job.loads.map((load) => run(load, ++loadCount)));
-      const line = encoder.encode(JSON.stringify(outcomes) + "\n");
-      for (let at = 0; at < line.length;) at += await Deno.stdout.write(line.subarray(at));
-    }
-  }
+  await serveJobs((job: LoadJob) => Promise.all(job.loads.map((load) => run(load, ++loadCount))));
 }

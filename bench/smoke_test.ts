@@ -1,6 +1,7 @@
 /** Every bench once, tiny: it runs, and nothing it does fails. The numbers mean nothing here. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { runBench, SMOKE } from "./bench_run.ts";
+import { benchClients, CLIENT_SMOKE } from "./client_bench.ts";
 import { benchDatabaseSize } from "./database_size_bench.ts";
 import { benchManyDatabases } from "./many_databases_bench.ts";
 import { isOnPath } from "./server_processes.ts";
@@ -60,6 +61,22 @@ Deno.test("cluster_bench: dqlite's protocol, no failed call", async () => {
   const { lines } = await runBench({ ...SMOKE, only: /^walraft, dqlite/ });
   strictEqual(lines.length, 2 * SMOKE.connections.length);
   for (const line of lines) ok(line.operations > 0 && line.errors === 0, JSON.stringify(line));
+});
+
+Deno.test("client_bench: both clients do the same work, and the wire takes fewer bytes", async () => {
+  const lines = await benchClients(CLIENT_SMOKE);
+  strictEqual(lines.length, 2 * 3 * CLIENT_SMOKE.callers.length);
+  for (const line of lines) ok(line.perSecond > 0 && line.p99Ms >= line.p50Ms, JSON.stringify(line));
+  for (const { client, work, callers, sentBytes, receivedBytes } of lines) {
+    if (client === "http" || sentBytes === null || receivedBytes === null) continue;
+    const http = lines.find((each) =>
+      each.client === "http" && each.work === work && each.callers === callers
+    );
+    ok(
+      sentBytes < (http?.sentBytes ?? 0) && receivedBytes < (http?.receivedBytes ?? 0),
+      `${work} ${callers}`,
+    );
+  }
 });
 
 Deno.test({

@@ -32,6 +32,31 @@ export function cpuMs(processIds: readonly number[]): number | null {
   }
 }
 
+/**
+ * Bytes that the ends of all connections at these ports have sent so far (`sport`: those that listen; `dport`: those that
+ * dialled), as the system counts them (`ss -i`); null without that program. A connection that ends takes its count with it.
+ */
+export async function bytesSentAtPorts(
+  ports: readonly number[],
+  ends: readonly ("sport" | "dport")[] = ["sport", "dport"],
+): Promise<number | null> {
+  const filter = ports.flatMap((port) => ends.flatMap((end) => ["or", end, `= :${port}`])).slice(1);
+  try {
+    const { code, stdout } = await new Deno.Command("ss", {
+      args: ["-Htin", "state", "established", "(", ...filter, ")"],
+      stderr: "null",
+    }).output();
+    return code === 0 ? bytesSent(new TextDecoder().decode(stdout)) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param text what `ss -i` printed */
+export function bytesSent(text: string): number {
+  return [...text.matchAll(/\bbytes_sent:(\d+)/g)].reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+}
+
 /** A metric of Prometheus text without labels; undefined when it is not there. */
 export function metricIn(text: string, name: string): number | undefined {
   const value = new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1];

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { costs, metricIn } from "./usage.ts";
+import { bytesSent, costs, metricIn } from "./usage.ts";
 
 Deno.test("costs: for each call, and null where a figure is missing or went backwards", () => {
   const before = { serverCpuMs: 10, clientCpuMs: null, logBytes: 1_000, networkBytes: 500 };
@@ -11,6 +11,14 @@ Deno.test("costs: for each call, and null where a figure is missing or went back
     networkBytes: null,
   });
   strictEqual(costs(before, after, 0).serverCpuMs, null);
+});
+
+Deno.test("bytesSent: both ends of every connection; retransmitted and acknowledged bytes are no extra", () => {
+  const text = `0 0 127.0.0.1:1 127.0.0.1:2
+\t cubic bytes_sent:100 bytes_retrans:7 bytes_acked:99 bytes_received:5
+0 0 127.0.0.1:2 127.0.0.1:1
+\t cubic bytes_sent:5 bytes_acked:5`;
+  strictEqual(bytesSent(text), 105);
 });
 
 Deno.test("metricIn: whole names only", () => {

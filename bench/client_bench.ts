@@ -2,7 +2,7 @@
  * Both TypeScript clients side by side, `connect` (HTTP) and `WireDatabase` (the dqlite protocol), as programs use them: the
  * same calls on the same three nodes in one run, in turns, each client in a process of its own.
  *
- *     deno run -A bench/client_bench.ts [--seconds 2] [--rounds 3] [--callers 1,8,32] [--smoke]
+ *     deno run -A bench/client_bench.ts [--seconds 2] [--rounds 3] [--callers 1,8,32] [--only insert,read,batch] [--smoke]
  */
 import { parseArgs } from "node:util";
 import { WireDatabase } from "../net/client/wire.ts";
@@ -23,6 +23,7 @@ export interface ClientBenchOptions {
   /** Each line is the median of so many measurements, by rate; the clients take turns. */
   readonly rounds: number;
   readonly callers: readonly number[];
+  readonly works: readonly ClientWork[];
   readonly rows: number;
   readonly rowsPerBatch: number;
 }
@@ -50,6 +51,7 @@ export const CLIENT_SMOKE: ClientBenchOptions = {
   warmupMs: 20,
   rounds: 1,
   callers: [1, 4],
+  works: WORKS,
   rows: 500,
   rowsPerBatch: 10,
 };
@@ -81,7 +83,7 @@ export async function benchClients(
   await using wire = new JobProcess<ClientJob, ClientOutcome>("client_process.ts");
   const bench: Bench = { options, servers, ports, processes: { http, wire }, inserted: options.rows };
   const lines: ClientLine[] = [];
-  for (const work of WORKS) {
+  for (const work of options.works) {
     for (const callers of options.callers) {
       for (const line of await measureInTurns(bench, work, callers)) {
         lines.push(line);
@@ -234,6 +236,7 @@ if (import.meta.main) {
       seconds: { type: "string", default: "2" },
       rounds: { type: "string", default: "3" },
       callers: { type: "string", default: "1,8,32" },
+      only: { type: "string", default: WORKS.join(",") },
       smoke: { type: "boolean", default: false },
     },
   });
@@ -242,6 +245,7 @@ if (import.meta.main) {
     warmupMs: 500,
     rounds: Number(values.rounds),
     callers: values.callers.split(",").map(Number),
+    works: WORKS.filter((work) => values.only.split(",").includes(work)),
     rows: 100_000,
     rowsPerBatch: 100,
   };

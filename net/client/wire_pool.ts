@@ -1,5 +1,5 @@
 import { CALL_VERSION } from "../dqlite/call.ts";
-import { WalraftError } from "./walraft_error.ts";
+import { invalidArgument, WalraftError } from "./walraft_error.ts";
 import { WireConnection, type WireSocket } from "./wire_connection.ts";
 
 /** Opens a socket. */
@@ -14,7 +14,8 @@ export interface WirePoolOptions {
 
 interface Node {
   readonly idle: WireConnection[];
-  readonly waiting: Set<() => void>;
+  /** Calls in line. One is handed a connection, or nothing when it may open one. */
+  readonly waiting: Set<(connection?: WireConnection) => void>;
   count: number;
 }
 
@@ -41,13 +42,18 @@ export class WirePool {
     const node = this.#nodeOf(url);
     for (;;) {
       signal.throwIfAborted();
+      this.#mustBeOpen();
       const idle = node.idle.pop();
       if (idle !== undefined) {
         this.#busy.add(idle);
         return idle;
       }
       if (node.count < this.#options.connectionsMax) break;
-      await wakened(node.waiting, signal);
+      const handed = await inLine(node.waiting, signal);
+      if (handed === undefined) continue;
+      if (!signal.aborted) return handed;
+      // It came at the very moment the call was given up.
+      this.give(url, handed);
     }
     node.count++;
     try {
@@ -63,17 +69,20 @@ export class WirePool {
   /** Every connection taken comes back, of use or not. */
   give(url: string, connection: WireConnection): void {
     const node = this.#nodeOf(url);
-    this.#busy.delete(connection);
     if (this.#isClosed) connection.close();
-    if (connection.isBroken) return this.#release(node);
-    node.idle.push(connection);
-    wake(node.waiting);
+    const [next] = connection.isBroken ? [] : node.waiting;
+    // Handed over at once: a call that comes later must not overtake those in line.
+    if (next !== undefined) return next(connection);
+    this.#busy.delete(connection);
+    if (connection.isBroken) this.#release(node);
+    else node.idle.push(connection);
   }
 
   /**
    * A connection outside of the pool, to be closed by the caller.
    *
-   * @throws WalraftError `network_error`, `invalid_answer` when the server is not one of walraft
+   * @throws WalraftError `network_error`; `invalid_answer` when the server is not one of walraft; `invalid_argument` when
+   * the pool is closed
    */
   async open(url: string): Promise<WireConnection> {
     const { hostname, port } = new URL(url);
@@ -85,8 +94,8 @@ export class WirePool {
       throw notSent("network_error", `Cannot reach ${address}: ${String(cause)}`, cause);
     }
     const connection = new WireConnection(address, socket, this.#options.answerBytesMax);
-    // Closed meanwhile: nobody would close this one.
     if (this.#isClosed) connection.close();
+    this.#mustBeOpen();
     const [answer] = await connection.ask({ kind: "hello", version: CALL_VERSION });
     if (answer?.kind === "greeting" && answer.version === CALL_VERSION) return connection;
     connection.close();
@@ -105,8 +114,15 @@ export class WirePool {
 
   close(): void {
     this.#isClosed = true;
-    for (const url of this.#nodes.keys()) this.drop(url);
+    for (const [url, { waiting }] of this.#nodes) {
+      this.drop(url);
+      for (const end of waiting) end();
+    }
     for (const connection of this.#busy) connection.close();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw invalidArgument("Cannot call: the client is closed");
   }
 
   #nodeOf(url: string): Node {
@@ -117,28 +133,22 @@ export class WirePool {
 
   #release(node: Node): void {
     node.count--;
-    wake(node.waiting);
+    const [next] = node.waiting;
+    next?.();
   }
 }
 
-function wake(waiting: Set<() => void>): void {
-  for (const first of waiting) {
-    waiting.delete(first);
-    return first();
-  }
-}
-
-/** Resolves when a connection may be free, or the signal has fired. */
-function wakened(waiting: Set<() => void>, signal: AbortSignal): Promise<void> {
+/** Resolves with a connection, or without one when another may be opened or the signal has fired. */
+function inLine(waiting: Node["waiting"], signal: AbortSignal): Promise<WireConnection | undefined> {
   return new Promise((resolve) => {
-    const end = () => {
-      // The turn that came too late belongs to the next in line.
-      if (!waiting.delete(end) && signal.aborted) wake(waiting);
-      signal.removeEventListener("abort", end);
-      resolve();
+    const end = (connection?: WireConnection) => {
+      waiting.delete(end);
+      signal.removeEventListener("abort", leave);
+      resolve(connection);
     };
+    const leave = () => end();
     waiting.add(end);
-    signal.addEventListener("abort", end);
+    signal.addEventListener("abort", leave);
   });
 }
 

@@ -16,8 +16,11 @@ import {
   type WriteRequest,
 } from "./call.ts";
 
-/** A word for the text, one for counts: what a statement takes at least. */
-const STATEMENT_BYTES_MIN = 16;
+/** A word for number and flags: what a statement takes at least. */
+const STATEMENT_BYTES_MIN = 8;
+/** Of a statement: its parameters have names; its SQL is that of the one before and not sent again. */
+const NAMED = 1;
+const SAME_SQL = 2;
 const NO_AGE = 0xffff_ffff;
 const AGE_MS_MAX = NO_AGE - 1;
 const REPLAYED = 1;
@@ -44,7 +47,7 @@ export function writeRead(writer: TupleWriter, request: ReadRequest): void {
 
 /** @throws TupleError, NodeError `body_too_large` */
 export function readRead(reader: TupleReader): ReadRequest {
-  checkSize(reader);
+  checkBytes(reader.remaining);
   const level = LEVELS[reader.u32("the level")];
   if (level === undefined) malformed(reader, "the level", "there is no such level");
   const timeoutMs = reader.u32("the time limit");
@@ -66,38 +69,57 @@ export function writeWrite(writer: TupleWriter, request: WriteRequest): void {
   writer.text(request.database);
   writer.text(request.idempotencyKey);
   writer.u64(request.statements.length);
-  for (const statement of request.statements) writeStatement(writer, statement);
+  let previousSql: string | undefined;
+  for (const statement of request.statements) {
+    writeStatement(writer, statement, previousSql);
+    previousSql = statement.sql;
+  }
 }
 
 /** @throws TupleError, NodeError `body_too_large` */
 export function readWrite(reader: TupleReader): WriteRequest {
-  checkSize(reader);
+  checkBytes(reader.remaining);
   const isBatch = flag(reader, "whether it is a batch");
   const timeoutMs = reader.u32("the time limit");
   const database = reader.text("the name of the database");
   const idempotencyKey = reader.text("the idempotency key");
   const statements: CallStatement[] = [];
   const count = reader.count(STATEMENT_BYTES_MIN, "the number of statements");
-  for (let index = 0; index < count; index++) statements.push(readStatement(reader));
+  // A follower passes the SQL of each statement on.
+  let bytes = reader.remaining;
+  for (let index = 0; index < count; index++) {
+    const previousSql = statements.at(-1)?.sql;
+    const statement = readStatement(reader, previousSql);
+    statements.push(statement);
+    if (statement.sql === previousSql) bytes += statement.sql.length;
+    checkBytes(bytes);
+  }
   mustEnd(reader);
   return { kind: "write", isBatch, timeoutMs, database, idempotencyKey, statements };
 }
 
-function writeStatement(writer: TupleWriter, { sql, parameters, names }: CallStatement): void {
-  writer.text(sql);
+function writeStatement(
+  writer: TupleWriter,
+  { sql, parameters, names }: CallStatement,
+  previousSql?: string,
+): void {
+  const isSame = sql === previousSql;
   writer.u32(parameters.values.length);
-  writer.u32(names === undefined ? 0 : 1);
+  writer.u32((names === undefined ? 0 : NAMED) | (isSame ? SAME_SQL : 0));
+  if (!isSame) writer.text(sql);
   for (const name of names ?? []) writer.text(name);
   if (parameters.values.length > 0) writeRow(writer, parameters);
 }
 
-function readStatement(reader: TupleReader): CallStatement {
-  const sql = reader.text("the text of a statement");
+function readStatement(reader: TupleReader, previousSql?: string): CallStatement {
   const count = reader.u32("the number of parameters");
+  const flags = reader.u32("the flags of a statement");
+  if (flags > (NAMED | SAME_SQL)) malformed(reader, "the flags of a statement", `${flags} has no meaning`);
+  const sql = (flags & SAME_SQL) === 0 ? reader.text("the text of a statement") : previousSql;
+  if (sql === undefined) malformed(reader, "the text of a statement", "there is none before it");
   // Each takes at least a word: an announced count costs no more than was sent.
   if (count * 8 > reader.remaining) malformed(reader, "parameters", `${count} are more than the bytes left`);
-  const isNamed = flag(reader, "whether parameters have names");
-  const names = isNamed
+  const names = (flags & NAMED) !== 0
     ? Array.from({ length: count }, () => reader.text("the name of a parameter"))
     : undefined;
   const parameters = count === 0 ? NO_PARAMETERS : readTuple(reader, count);
@@ -202,9 +224,9 @@ function mustEnd(reader: TupleReader): void {
   if (reader.remaining !== 0) malformed(reader, "the end", `${reader.remaining} bytes are left`);
 }
 
-function checkSize({ remaining }: TupleReader): void {
-  if (remaining <= CALL_BYTES_MAX) return;
-  throw new NodeError("body_too_large", `Cannot take a call of ${remaining} bytes: send smaller batches`, {
+function checkBytes(bytes: number): void {
+  if (bytes <= CALL_BYTES_MAX) return;
+  throw new NodeError("body_too_large", `Cannot take a call of ${bytes} bytes: send smaller batches`, {
     limit: { name: "requestBodyBytesMax", value: CALL_BYTES_MAX },
   });
 }

@@ -73,7 +73,9 @@ const REQUESTS: { readonly [K in RequestKind]: fc.Arbitrary<Extract<Request, { k
     timeoutMs: word,
     database: text,
     idempotencyKey: text,
-    statements: fc.array(statement, { maxLength: 5 }),
+    statements: fc.array(statement, { maxLength: 5 }).chain((list) =>
+      fc.boolean().map((isSame) => list.map((each) => isSame ? { ...each, sql: list[0]?.sql ?? "" } : each))
+    ),
   }),
 };
 
@@ -169,13 +171,31 @@ Deno.test("decodeRequest() refuses calls with anything that has no meaning", () 
   equal(decodeRequest({ type: RequestType.read, schema: 0, body }).kind, "read");
   refuses(spoiled(0, 6), /no such level/);
   refuses(spoiled(15, 1), /beyond 2\^53/);
-  // 16 database, 24 text, 32 count and flag, 40 header, 48 value.
-  refuses(spoiled(34, 1), /more than the bytes left/);
-  refuses(spoiled(36, 2), /neither 0 nor 1/);
+  // 16 database, 24 count and flags, 32 text, 40 header, 48 value.
+  refuses(spoiled(26, 1), /more than the bytes left/);
+  refuses(spoiled(28, 4), /4 has no meaning/);
+  refuses(spoiled(28, 2), /there is none before it/);
   refuses(spoiled(40, 9), /for rows only/);
   refuses(spoiled(40, 0).fill(0xff, 40, 48), /end marker/);
   refuses(new Uint8Array([...body, ...new Uint8Array(8)]), /8 bytes are left/);
   throws(() => decodeRequest({ type: RequestType.read, schema: 1, body }), FailureError);
+});
+
+Deno.test("a batch of one SQL sends it once, and counts it as often as it runs", () => {
+  const batchOf = (sql: string, count: number): Request => ({
+    kind: "write",
+    isBatch: true,
+    timeoutMs: 1,
+    database: "main",
+    idempotencyKey: "",
+    statements: Array.from({ length: count }, (_, index) => ({ sql, parameters: tupleOf([index]) })),
+  });
+  const sql = "INSERT INTO a_table_with_a_long_name VALUES (?)";
+  equal(bytesOf(batchOf(sql, 11)).byteLength - bytesOf(batchOf(sql, 1)).byteLength, 10 * 3 * 8);
+  equal(plain(decodeRequest(frameOf(bytesOf(batchOf(sql, 3))))), plain(batchOf(sql, 3)));
+  const long = "x".repeat(64 * 1024);
+  equal(decodeRequest(frameOf(bytesOf(batchOf(long, 255)))).kind, "write");
+  throws(() => decodeRequest(frameOf(bytesOf(batchOf(long, 257)))), /send smaller batches/);
 });
 
 Deno.test("decodeRequest() refuses a call that no node could pass on", () => {

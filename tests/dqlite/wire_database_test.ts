@@ -223,7 +223,14 @@ Deno.test("WireDatabase says of a write that had to wait too long whether it may
   const again = await db.execute("INSERT INTO t VALUES (2)", [], { idempotencyKey: "k" });
   ok(again.replayed);
   deepStrictEqual((await db.query("SELECT a FROM t", [], { rows: "arrays" })).rows, [[2]]);
+
+  // Closing ends what is under way, without trying again.
+  await holder.run("BEGIN IMMEDIATE");
+  const last = outcome(db.execute("INSERT INTO t VALUES (4)"));
+  await until(() => false);
   db.close();
+  const closed = await last;
+  deepStrictEqual([closed.code, closed.mayHaveCommitted], ["invalid_argument", true]);
 });
 
 async function outcome(call: Promise<unknown>): Promise<WalraftError> {

@@ -168,6 +168,9 @@ const OTHERS: Messages = {
     statements: [{ sql: "DELETE FROM t", parameters: none }, {
       sql: "INSERT INTO t VALUES (?, ?)",
       parameters: tupleOf([{ real: 3 }, null]),
+    }, {
+      sql: "INSERT INTO t VALUES (?, ?)",
+      parameters: tupleOf([4, "again"]),
     }],
   },
   response_greeting: { kind: "greeting", version: 1 },

@@ -1,4 +1,4 @@
-import { CALL_BYTES_MAX, type OutcomeResponse } from "../dqlite/call.ts";
+import { CALL_BYTES_MAX, type Outcome } from "../dqlite/call.ts";
 import { FrameReader } from "../dqlite/frame_reader.ts";
 import { encodeHandshake } from "../dqlite/handshake.ts";
 import type { Request } from "../dqlite/request.ts";
@@ -25,7 +25,7 @@ export interface WireRows {
 }
 
 /** What one statement of a call did; without columns there are no rows. */
-export interface WireOutcome extends OutcomeResponse {
+export interface WireOutcome extends Outcome {
   readonly columns: readonly string[];
   readonly rows: readonly Tuple[];
 }
@@ -168,7 +168,12 @@ export class WireConnection {
       if (first.kind !== "head") return first;
       const { index, ageMs, isReplayed } = first;
       const outcomes: WireOutcome[] = [];
-      while (outcomes.length < first.outcomes) outcomes.push(await this.#outcome());
+      while (outcomes.length < first.outcomes) {
+        for (const outcome of outcomesOf(await this.#response())) {
+          const result = outcome.types.length === 0 ? NO_ROWS : await this.#rows(await this.#response());
+          outcomes.push({ ...outcome, columns: result.columns, rows: result.rows });
+        }
+      }
       return { kind: "call", index, ageMs, isReplayed, outcomes };
     } catch (error) {
       if (error instanceof Replaced) return error.answer;
@@ -176,18 +181,9 @@ export class WireConnection {
     }
   }
 
-  async #outcome(): Promise<WireOutcome> {
-    const outcome = await this.#response();
-    if (outcome.kind === "failure") throw new Replaced(outcome);
-    if (outcome.kind !== "outcome") throw new Error(`The server sent ${outcome.kind} instead of an outcome`);
-    if (outcome.types.length === 0) return { ...outcome, columns: [], rows: [] };
-    const { columns, rows } = await this.#rows(await this.#response());
-    return { ...outcome, columns, rows };
-  }
-
   async #rows(first: Response): Promise<WireRows> {
     const rows: Tuple[] = [];
-    for (let part = first;; part = await this.#response()) {
+    for (let part = first;; part = this.#received() ?? await this.#response()) {
       // A failure in the middle takes the place of the next part.
       if (part.kind !== "rows") throw new Replaced(part);
       for (const row of part.rows) rows.push(row);
@@ -197,13 +193,8 @@ export class WireConnection {
 
   async #response(): Promise<Response> {
     for (;;) {
-      const frame = this.#reader.next();
-      if (frame !== undefined) {
-        const response = decodeResponse(frame);
-        if (!this.#isInterrupted || response.kind !== "empty") return response;
-        this.#isInterrupted = false;
-        throw new Interrupted();
-      }
+      const response = this.#received();
+      if (response !== undefined) return response;
       const count = await this.#socket.read(this.#chunk);
       if (count === null) throw new Error("The server has closed the connection");
       this.#answerBytes += count;
@@ -215,9 +206,27 @@ export class WireConnection {
     }
   }
 
+  /** The next message if it has arrived. Messages come many at a time: asking here first spares a promise for each. */
+  #received(): Response | undefined {
+    const frame = this.#reader.next();
+    if (frame === undefined) return undefined;
+    const response = decodeResponse(frame);
+    if (!this.#isInterrupted || response.kind !== "empty") return response;
+    this.#isInterrupted = false;
+    throw new Interrupted();
+  }
+
   #error(code: "network_error" | "invalid_answer" | "cancelled", message: string, cause?: unknown) {
     // Asked again, the server would send the same.
     const retry = code === "invalid_answer" ? "never" : "with_key";
     return new WalraftError({ code, message, retry, mayHaveCommitted: true, cause });
   }
+}
+
+const NO_ROWS = { columns: [], rows: [] } as const;
+
+function outcomesOf(response: Response): readonly Outcome[] {
+  if (response.kind === "outcome") return response.outcomes;
+  if (response.kind === "failure") throw new Replaced(response);
+  throw new Error(`The server sent ${response.kind} instead of an outcome`);
 }

@@ -8,56 +8,59 @@ import type { WireOutcome } from "./wire_connection.ts";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
+const NAN = "NaN has no SQLite value; use null";
 
 /** @throws WalraftError invalid_argument, naming the parameter below `path` */
 export function toCallStatement({ sql, params = [] }: SqlStatement, path: string): CallStatement {
   refuseNul(sql, "the SQL");
-  if (Array.isArray(params)) return { sql, parameters: toTuple(params, (index) => `${path}[${index}]`) };
+  if (Array.isArray(params)) return { sql, parameters: toTuple(params, path) };
   const names = Object.keys(params);
   for (const name of names) refuseNul(name, `the name of ${path}.${name}`);
-  const parameters = toTuple(Object.values(params), (index) => `${path}.${names[index]}`);
+  const parameters = toTuple(Object.values(params), path, names);
   return { sql, parameters, names };
 }
 
-function toTuple(params: readonly SqlParameter[], pathOf: (index: number) => string): Tuple {
-  if (params.length === 0) return NO_PARAMETERS;
-  const types = new Uint8Array(params.length);
-  // Holes are `undefined`, and refused.
-  const values = Array.from(params, (value, index): WireValue => {
-    types[index] = typeOf(value, pathOf, index);
-    return typeof value === "object" && value !== null && "real" in value ? value.real : value;
-  });
+/** A loop by index: holes are `undefined`, and refused; and batches have very many parameters. */
+function toTuple(params: readonly SqlParameter[], path: string, names?: readonly string[]): Tuple {
+  const { length } = params;
+  if (length === 0) return NO_PARAMETERS;
+  const types = new Uint8Array(length);
+  const values = new Array<WireValue>(length);
+  for (let index = 0; index < length; index++) {
+    const value = params[index] as SqlParameter;
+    const type = typeOf(value);
+    if (typeof type === "string") {
+      throw invalidArgument(`Cannot bind ${path}${names ? `.${names[index]}` : `[${index}]`}: ${type}`);
+    }
+    types[index] = type;
+    values[index] = typeof value === "object" && value !== null && "real" in value ? value.real : value;
+  }
   return { types, values };
 }
 
-function typeOf(value: SqlParameter, pathOf: (index: number) => string, index: number): number {
-  const refuse = (reason: string): never => {
-    throw invalidArgument(`Cannot bind ${pathOf(index)}: ${reason}`);
-  };
+/** The type under which it is sent, or why it cannot be. */
+function typeOf(value: SqlParameter): ValueType | string {
   if (value === null) return ValueType.null;
   switch (typeof value) {
     case "string":
-      if (value.includes("\0")) {
-        refuse("a text with a NUL cannot go over the dqlite protocol; send a Uint8Array, or use HTTP");
-      }
-      return ValueType.text;
+      return value.includes("\0")
+        ? "a text with a NUL cannot go over the dqlite protocol; send a Uint8Array, or use HTTP"
+        : ValueType.text;
     case "number":
-      if (Number.isNaN(value)) refuse("NaN has no SQLite value; use null");
+      if (Number.isNaN(value)) return NAN;
       return Number.isSafeInteger(value) && !Object.is(value, -0) ? ValueType.integer : ValueType.float;
     case "bigint":
-      if (value < INT64_MIN || value > INT64_MAX) refuse(`${value} does not fit into 64 bits`);
-      return ValueType.integer;
+      return value < INT64_MIN || value > INT64_MAX
+        ? `${value} does not fit into 64 bits`
+        : ValueType.integer;
     case "boolean":
       return ValueType.boolean;
   }
   if (value instanceof Uint8Array) return ValueType.blob;
   if (typeof value === "object" && "real" in value && typeof value.real === "number") {
-    if (Number.isNaN(value.real)) refuse("NaN has no SQLite value; use null");
-    return ValueType.float;
+    return Number.isNaN(value.real) ? NAN : ValueType.float;
   }
-  return refuse(
-    `${typeof value} is not a SQLite value; use null, number, bigint, string, boolean or Uint8Array`,
-  );
+  return `${typeof value} is not a SQLite value; use null, number, bigint, string, boolean or Uint8Array`;
 }
 
 /** @throws WalraftError invalid_argument */

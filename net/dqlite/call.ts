@@ -37,7 +37,10 @@ export const CallLevel = {
 } as const;
 export type CallLevel = keyof typeof CallLevel;
 
-/** With `names`, `names[i]` is that of the parameter `i`; else they go by position. */
+/**
+ * With `names`, `names[i]` is that of the parameter `i`; else they go by position. SQL that is that of the statement before is
+ * not sent again.
+ */
 export interface CallStatement {
   readonly sql: string;
   readonly parameters: Tuple;
@@ -87,13 +90,18 @@ export interface HeadResponse {
   readonly outcomes: number;
 }
 
-/** Of one statement. When it has columns, parts of a result follow (`rows`). */
-export interface OutcomeResponse {
-  readonly kind: "outcome";
+/** What one statement did. */
+export interface Outcome {
   readonly changes: number;
   readonly lastInsertRowid: number | bigint;
-  /** Of each column: the type of its values as `core/sql` names it, "" where there is no one type. */
+  /** Of each column: the type of its values as `core/sql` names it. */
   readonly types: readonly string[];
+}
+
+/** Of one or more statements. When the last has columns, parts of a result follow (`rows`); the others have none. */
+export interface OutcomeResponse {
+  readonly kind: "outcome";
+  readonly outcomes: readonly Outcome[];
 }
 
 /** Instead of an answer to `read` or `write`: the whole error, where a Failure has a code of SQLite only. */

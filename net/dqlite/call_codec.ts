@@ -11,6 +11,7 @@ import {
   type CallStatement,
   type ErrorResponse,
   type HeadResponse,
+  type Outcome,
   type OutcomeResponse,
   type ReadRequest,
   type WriteRequest,
@@ -156,23 +157,27 @@ export function readHead(reader: TupleReader): HeadResponse {
   return { kind: "head", index, ageMs: age === NO_AGE ? undefined : age, isReplayed, outcomes };
 }
 
-export function writeOutcome(
-  writer: TupleWriter,
-  { changes, lastInsertRowid, types }: OutcomeResponse,
-): void {
-  writer.i64(lastInsertRowid);
-  writer.u64(changes);
-  writer.u64(types.length);
-  for (const type of types) writer.text(type);
+export function writeOutcome(writer: TupleWriter, { outcomes }: OutcomeResponse): void {
+  for (const { changes, lastInsertRowid, types } of outcomes) {
+    writer.i64(lastInsertRowid);
+    writer.u64(changes);
+    writer.u64(types.length);
+    for (const type of types) writer.text(type);
+  }
 }
 
 export function readOutcome(reader: TupleReader): OutcomeResponse {
-  const lastInsertRowid = reader.i64("the last rowid");
-  const changes = safe(reader, "the number of changes");
-  const count = reader.count(8, "the number of columns");
-  const types = Array.from({ length: count }, () => reader.text("the type of a column"));
-  mustEnd(reader);
-  return { kind: "outcome", changes, lastInsertRowid, types };
+  const outcomes: Outcome[] = [];
+  do {
+    const lastInsertRowid = reader.i64("the last rowid");
+    const changes = safe(reader, "the number of changes");
+    const count = reader.count(8, "the number of columns");
+    const types = count === 0 ? [] : Array.from({ length: count }, () => reader.text("the type of a column"));
+    outcomes.push({ changes, lastInsertRowid, types });
+    // Its rows come first.
+    if (count > 0) mustEnd(reader);
+  } while (reader.remaining > 0);
+  return { kind: "outcome", outcomes };
 }
 
 export function writeError(writer: TupleWriter, { error, retry, mayHaveCommitted }: ErrorResponse): void {

@@ -11,13 +11,13 @@ import {
   type CallStatement,
   type HeadResponse,
   type HelloRequest,
+  type Outcome,
   type ReadRequest,
   type WriteRequest,
 } from "./call.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
 import { parametersOf } from "./parameters.ts";
-import type { Response } from "./response.ts";
 import { writeResponse } from "./response_codec.ts";
 
 const ANSWER = { format: "msgpack", rowShape: "arrays" } as const;
@@ -103,26 +103,30 @@ function answerOf(head: HeadResponse, results: readonly AnswerReader[], { bytes 
   return { kind: "parts", parts: partsOf(head, results), bytes: bytes.byteLength };
 }
 
-/** Messages without rows are gathered: a batch of a thousand statements is not a thousand writes to the socket. */
+/** Statements without rows are gathered: of a batch of a thousand there are a few messages, and fewer writes. */
 function* partsOf(head: HeadResponse, results: readonly AnswerReader[]): Generator<Uint8Array, undefined> {
   const writer = new TupleWriter();
-  const say = (response: Response): void => writeResponse(writer, response);
-  say(head);
+  writeResponse(writer, head);
+  let outcomes: Outcome[] = [];
   for (const result of results) {
-    if (writer.length >= GATHERED_BYTES) yield writer.take();
     const { changes = 0, lastInsertRowid = 0, types, columns } = result;
-    say({ kind: "outcome", changes, lastInsertRowid, types });
-    if (columns.length === 0) continue;
-    for (const part of result.parts()) {
+    outcomes.push({ changes, lastInsertRowid, types });
+    if (columns.length === 0 && outcomes.length < OUTCOMES_MAX) continue;
+    writeResponse(writer, { kind: "outcome", outcomes });
+    outcomes = [];
+    for (const part of columns.length === 0 ? [] : result.parts()) {
       writer.bytes(part);
       if (writer.length >= GATHERED_BYTES) yield writer.take();
     }
   }
+  if (outcomes.length > 0) writeResponse(writer, { kind: "outcome", outcomes });
   if (writer.length > 0) yield writer.take();
 }
 
 /** Small enough that copying a part behind the head costs nothing beside sending it. */
 const GATHERED_BYTES = 16 * 1024;
+/** In one message; 24 bytes each. */
+const OUTCOMES_MAX = 512;
 
 function toStatement({ sql, parameters, names }: CallStatement, index = 0): Statement {
   const { statementBytesMax, parametersPerStatementMax } = LIMITS;

@@ -45,8 +45,14 @@ const SAMPLES: readonly Response[] = [
   { kind: "greeting", version: 1 },
   { kind: "head", index: 2 ** 40, ageMs: 17, isReplayed: false, outcomes: 1 },
   { kind: "head", index: 9, ageMs: undefined, isReplayed: true, outcomes: 3 },
-  { kind: "outcome", changes: 2, lastInsertRowid: -(2n ** 63n), types: [] },
-  { kind: "outcome", changes: 0, lastInsertRowid: 0, types: ["integer", "mixed"] },
+  { kind: "outcome", outcomes: [{ changes: 2, lastInsertRowid: -(2n ** 63n), types: [] }] },
+  {
+    kind: "outcome",
+    outcomes: [
+      { changes: 1, lastInsertRowid: 7, types: [] },
+      { changes: 0, lastInsertRowid: 0, types: ["integer", "mixed"] },
+    ],
+  },
   {
     kind: "error",
     error: { code: "sql_error", message: "near: syntax error", details: { sqlite_code: 1, field: "a\0" } },
@@ -121,6 +127,14 @@ Deno.test("decodeResponse() refuses rows that end early, late or never", () => {
   throws(decode(new Uint8Array(8 * 1_000)), /the result has no columns/);
   throws(decode(new Uint8Array(16).fill(0xff)), /it announces 18446744073709551615/);
   throws(() => decodeResponse({ type: 11, schema: 0, body: new Uint8Array(8) }), /there is no type 11/);
+});
+
+Deno.test("decodeResponse() takes no outcome behind one whose rows are to follow", () => {
+  const withRows = { changes: 0, lastInsertRowid: 0, types: ["integer"] };
+  throws(
+    () => decodeResponse(frameOf({ kind: "outcome", outcomes: [withRows, withRows] })),
+    /bytes are left/,
+  );
 });
 
 Deno.test("decodeResponse() turns any frame into an answer or a TupleError", () => {

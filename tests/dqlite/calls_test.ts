@@ -42,12 +42,13 @@ async function greeted(wire: WireNode): Promise<WireClient> {
 async function answered(client: WireClient, request: ReadRequest | WriteRequest) {
   const head = await client.expect("head", request);
   const outcomes: unknown[] = [];
-  for (let left = head.outcomes; left > 0; left--) {
-    const outcome = await client.receive();
-    ok(outcome.kind === "outcome", JSON.stringify(outcome));
-    const { changes, lastInsertRowid, types } = outcome;
-    const rows = types.length === 0 ? [] : (await client.rows()).rows.map(({ values }) => [...values]);
-    outcomes.push([changes, lastInsertRowid, types, rows]);
+  while (outcomes.length < head.outcomes) {
+    const message = await client.receive();
+    ok(message.kind === "outcome", JSON.stringify(message));
+    for (const { changes, lastInsertRowid, types } of message.outcomes) {
+      const rows = types.length === 0 ? [] : (await client.rows()).rows.map(({ values }) => [...values]);
+      outcomes.push([changes, lastInsertRowid, types, rows]);
+    }
   }
   return { ...head, outcomes };
 }

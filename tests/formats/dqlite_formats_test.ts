@@ -176,7 +176,14 @@ const OTHERS: Messages = {
   response_greeting: { kind: "greeting", version: 1 },
   response_head: { kind: "head", index: 41, ageMs: 12, isReplayed: false, outcomes: 1 },
   response_head_of_write: { kind: "head", index: 42, ageMs: undefined, isReplayed: true, outcomes: 2 },
-  response_outcome: { kind: "outcome", changes: 1, lastInsertRowid: 7, types: ["integer", "null"] },
+  response_outcome: {
+    kind: "outcome",
+    outcomes: [{ changes: 2, lastInsertRowid: -1, types: [] }, {
+      changes: 1,
+      lastInsertRowid: 7,
+      types: ["integer", "null"],
+    }],
+  },
   response_error: {
     kind: "error",
     error: { code: "commit_unknown", message: "Cannot say", details: { leader: "127.0.0.1:4001" } },

@@ -119,7 +119,7 @@ export class Node implements NodeService, TransportHandler {
     this.#announcement = this.#makeAnnouncement();
     this.#leaderCalls = new LeaderCalls({
       clock,
-      leads: () => driver.role === "leader",
+      leads: () => this.leads(),
       leader: () => driver.leader,
       leaderHttpAddress: () => this.#leaderHttpAddress(),
     });
@@ -421,6 +421,10 @@ export class Node implements NodeService, TransportHandler {
 
   transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }> {
     return this.#atLeader("transfer", to === undefined ? {} : { to }, this.#deadline(timeoutMs));
+  }
+
+  leads(): boolean {
+    return this.#driver.role === "leader";
   }
 
   /** Ready: it knows a leader and has published what was committed when it first heard one. */

@@ -209,6 +209,8 @@ export interface NodeService {
   /** Hands leadership over; without `to`, to a voter chosen by weight and failure domain (`succession.ts`). */
   transferLeadership(to: NodeId | undefined, timeoutMs: Milliseconds): Promise<{ leaderId: NodeId }>;
 
+  /** Whether this node leads, as far as it knows. */
+  leads(): boolean;
   isReady(): boolean;
   metrics(): Metric[];
 }

@@ -28,7 +28,7 @@ export interface ClientOptions {
   readonly attemptsMax?: number;
   /** Make an idempotency key for every write, so that it can be repeated. Default true. */
   readonly idempotencyKeys?: boolean;
-  /** Ask the cluster for its leader and members. Default true; false keeps to the URLs given. */
+  /** Ask the cluster for its leader and members. Default true; false keeps to the URLs given, and leaders that answers name. */
   readonly discover?: boolean;
   /** Level of queries that name none. Default: what the node does, `linearizable`. */
   readonly level?: Exclude<ReadLevel, "as_of">;

@@ -43,7 +43,7 @@ export class SqlRequests {
   }
 
   async open({ name }: OpenRequest): Promise<Answer> {
-    await this.#mustLead();
+    this.#mustLead();
     if (this.#session !== undefined) throw new FailureError(FAILURE.databaseAlreadyOpen);
     if (this.#createDatabases) await this.#node.createDatabase(name, false, LIMITS.requestMsDefault);
     else await this.#node.describeDatabase(name);
@@ -52,7 +52,7 @@ export class SqlRequests {
   }
 
   async prepare({ schema, databaseId, sql }: PrepareRequest, signal: CancelSignal): Promise<Answer> {
-    const session = await this.#sessionOf(databaseId);
+    const session = this.#sessionOf(databaseId);
     const { statement, hasTail } = onlyStatement(sql);
     if (hasTail && schema === 0) throw new FailureError(FAILURE.statementTail);
     await session.check(statement, signal);
@@ -76,24 +76,24 @@ export class SqlRequests {
   }
 
   async exec(request: ExecRequest, signal: CancelSignal): Promise<Answer> {
-    const session = await this.#sessionOf(request.databaseId);
+    const session = this.#sessionOf(request.databaseId);
     const statement = this.#statements.get(request.statementId);
     return await this.#runForResult(session, [statement], request.parameters, signal);
   }
 
   async execSql({ databaseId, sql, parameters }: ExecSqlRequest, signal: CancelSignal): Promise<Answer> {
-    const session = await this.#sessionOf(databaseId);
+    const session = this.#sessionOf(databaseId);
     return await this.#runForResult(session, statementsOf(sql), parameters, signal);
   }
 
   async query(request: QueryRequest, signal: CancelSignal): Promise<Answer> {
-    const session = await this.#sessionOf(request.databaseId);
+    const session = this.#sessionOf(request.databaseId);
     const statement = this.#statements.get(request.statementId);
     return await this.#runForRows(session, statement, request.parameters, signal);
   }
 
   async querySql({ databaseId, sql, parameters }: QuerySqlRequest, signal: CancelSignal): Promise<Answer> {
-    const session = await this.#sessionOf(databaseId);
+    const session = this.#sessionOf(databaseId);
     const { statement, hasTail } = onlyStatement(sql);
     if (hasTail) throw new FailureError(FAILURE.statementTail);
     return await this.#runForRows(session, statement, parameters, signal);
@@ -146,17 +146,16 @@ export class SqlRequests {
   }
 
   /** In the order of dqlite: who does not lead says so, whatever else is wrong. */
-  async #sessionOf(databaseId: Unsigned): Promise<Session> {
-    if (this.#session?.isInTransaction !== true) await this.#mustLead();
+  #sessionOf(databaseId: Unsigned): Session {
+    if (this.#session?.isInTransaction !== true) this.#mustLead();
     if (this.#session === undefined || databaseId !== DATABASE_ID) {
       throw new FailureError(FAILURE.databaseNotOpen);
     }
     return this.#session;
   }
 
-  async #mustLead(): Promise<void> {
-    const { role } = await this.#node.cluster();
-    if (role !== "leader") throw new NodeError("not_leader", "Cannot run SQL: this node does not lead");
+  #mustLead(): void {
+    if (!this.#node.leads()) throw new NodeError("not_leader", "Cannot run SQL: this node does not lead");
   }
 }
 

@@ -161,6 +161,10 @@ export class FakeNodeService implements NodeService {
     return this.#answer(() => ({ leaderId: to ?? 2 }));
   }
 
+  leads(): boolean {
+    return true;
+  }
+
   isReady(): boolean {
     return this.ready;
   }

@@ -105,6 +105,8 @@ export interface TransportHandler {
   onCall(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array>;
   /** A message to the peer could not be delivered. */
   onUnreachable(peer: NodeId): void;
+  /** What is sent to the peer can arrive from now on: it came up, or the way to it did. */
+  onConnected(peer: NodeId): void;
   /** A live connection to the peer was closed by the other side: often the process died. */
   onDisconnected(peer: NodeId): void;
 }

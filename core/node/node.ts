@@ -9,6 +9,7 @@ import { Announcement } from "./announcement.ts";
 import { settleFileNames } from "./checkpoints.ts";
 import { clusterStatus } from "./cluster_status.ts";
 import { mustBeName } from "./database_name.ts";
+import { DiskRelief } from "./disk_relief.ts";
 import { Driver } from "./driver.ts";
 import { ForkJudge } from "./fork_judge.ts";
 import { Introductions } from "./introductions.ts";
@@ -46,14 +47,12 @@ import type {
 } from "./service.ts";
 import { Standing } from "./standing.ts";
 import { Storage } from "./storage.ts";
-import { campaignPauseMs } from "./succession.ts";
 import { Sweeper } from "./sweeper.ts";
 import { leftToLeader, ToldMembership } from "./told_membership.ts";
 import { importSteps, Transfer } from "./transfer.ts";
+import { Vacancy } from "./vacancy.ts";
 import { WritePath } from "./write_path.ts";
 
-/** Pause between two attempts to find a leader whose disk is not full. */
-const FULL_HAND_OVER_MS = 10_000;
 /** What members ask of each other: a few pages, an entry, or the opening of views of all databases. */
 const MEMBER_CALL_MS_MAX = 10_000;
 /** Until a call that has no time limit of its own is sure of what it says. */
@@ -84,7 +83,9 @@ export class Node implements NodeService, TransportHandler {
   #stopped = false;
   #stopping: Promise<void> | undefined;
   #failed = false;
-  #nextHandOverMs = 0;
+  readonly #relief: DiskRelief;
+  readonly #vacancy: Vacancy;
+  #isWarm = false;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -117,6 +118,9 @@ export class Node implements NodeService, TransportHandler {
     const membership = () => told.current;
     const members = this.#members = new MemberAdmin({ driver, clock, events, membership, tickMs, barrier });
     this.#announcement = this.#makeAnnouncement();
+    this.#vacancy = new Vacancy({ ...parts, driver });
+    const handOver = () => members.transfer(undefined, this.#deadline(10 * tickMs));
+    this.#relief = new DiskRelief({ ...parts, leads: () => this.leads(), handOver });
     this.#leaderCalls = new LeaderCalls({
       clock,
       leads: () => this.leads(),
@@ -275,8 +279,6 @@ export class Node implements NodeService, TransportHandler {
     if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
     this.#driver.run();
     this.#tick();
-    // While the first sync runs, and behind what has arrived.
-    this.#parts.endOfTurn(() => this.#pool.warm());
   }
 
   /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
@@ -290,6 +292,7 @@ export class Node implements NodeService, TransportHandler {
       await this.#members.transfer(undefined, deadlineMs).catch(() => {});
     }
     this.#stopped = true;
+    this.#vacancy.stop();
     this.#writes.stop();
     this.#reads.stop();
     this.#gate.rejectAll(new NodeError("stopping", "Cannot read: the node is stopping"));
@@ -473,24 +476,14 @@ export class Node implements NodeService, TransportHandler {
     this.#driver.schedule();
   }
 
-  /**
-   * The leader's process is gone: no need to wait for the election timeout. Each follower lets go of the leader at once, so
-   * that it may vote, and campaigns when it is its turn.
-   */
-  onDisconnected(peer: NodeId): void {
-    const { raft, clock, random, nodeId } = this.#parts;
-    if (peer !== this.#driver.leader || this.#stopped) return;
-    raft.forgetLeader();
+  /** A member that was away hears of its leader with this, not only with the next heartbeat. */
+  onConnected(): void {
+    this.#parts.raft.greet();
     this.#driver.schedule();
-    const seat = { lost: peer, self: nodeId, term: this.#driver.term };
-    const { voters, members } = raft.membership;
-    const heirs = members.filter(({ id }) => voters.includes(id));
-    clock.after(campaignPauseMs(heirs, seat, random.next()), () => {
-      // The driver may not have looked since: who has the first turn hardly waits.
-      if (this.#stopped || raft.status().leader !== 0) return;
-      raft.campaign();
-      this.#driver.schedule();
-    });
+  }
+
+  onDisconnected(peer: NodeId): void {
+    this.#vacancy.onGone(peer);
   }
 
   #onPublished(index: LogIndex): void {
@@ -523,7 +516,7 @@ export class Node implements NodeService, TransportHandler {
     this.#cancelTick = this.#parts.clock.after(this.#parts.tickMs, () => this.#tick());
     this.#parts.reserve.sweep();
     this.#driver.tick();
-    this.#handOverWhenFull();
+    this.#relief.sweep();
     if (this.#driver.leader !== 0) this.#contact.ask();
     this.#members.sweep();
     this.#introductions.sweep();
@@ -532,14 +525,14 @@ export class Node implements NodeService, TransportHandler {
     this.#standing.sweep(this.#driver.leader);
     this.#storage.sweep();
     this.#pool.sweep();
+    this.#warm();
   }
 
-  /** Others may have room. Seldom: when they have not, leadership goes round in a circle. */
-  #handOverWhenFull(): void {
-    const { reserve, clock } = this.#parts;
-    if (!reserve.isFull || this.#driver.role !== "leader" || clock.nowMs() < this.#nextHandOverMs) return;
-    this.#nextHandOverMs = clock.nowMs() + FULL_HAND_OVER_MS;
-    this.#members.transfer(undefined, this.#deadline(10 * this.#parts.tickMs)).catch(() => {});
+  /** To start a worker holds this thread up: before the node is heard in its cluster that would be in the way. */
+  #warm(): void {
+    if (this.#isWarm || !this.isReady()) return;
+    this.#isWarm = true;
+    this.#pool.warm();
   }
 
   #atLeader<M extends PeerMethod>(
@@ -589,6 +582,7 @@ export class Node implements NodeService, TransportHandler {
     if (this.#failed) return;
     this.#failed = true;
     this.#stopped = true;
+    this.#vacancy.stop();
     this.#cancelTick();
     this.#sweeper.stop();
     void this.#driver.stop();

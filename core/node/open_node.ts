@@ -181,6 +181,7 @@ function connect(
       opened.node?.onCall(from, method, body) ??
         Promise.reject(new NodeError("no_leader", "The node is starting; try again")),
     onUnreachable: (peer) => opened.node?.onUnreachable(peer),
+    onConnected: () => opened.node?.onConnected(),
     onDisconnected: (peer) => opened.node?.onDisconnected(peer),
   });
   const node = new Node({

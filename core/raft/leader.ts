@@ -128,6 +128,10 @@ export class Leader {
     if (this.#heartbeatElapsed >= heartbeatTicks) this.#heartbeatDue = true;
   }
 
+  greet(): void {
+    this.#heartbeatDue = true;
+  }
+
   onAppendReply(message: AppendReply): void {
     const state = this.#state;
     const follower = this.#progress.get(message.from);

@@ -97,6 +97,11 @@ export class Raft {
     else state.setLeader(0);
   }
 
+  /** A member can be reached again: a leader sends its heartbeat with the next output. */
+  greet(): void {
+    this.#state.leading?.greet();
+  }
+
   step(message: Message): void {
     const state = this.#state;
     if (message.to !== state.id || !admit(state, message)) return;

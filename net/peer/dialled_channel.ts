@@ -24,6 +24,8 @@ export interface DialledChannelOptions {
   /** Outlives the connections: what waits in it while a dial is under way is sent when it succeeds. */
   readonly queue: SendQueue;
   readonly onFrame: (frame: Frame) => void;
+  /** A connection stands. */
+  readonly onUp: () => void;
   /** A connection was lost, or an attempt failed: what was queued will not be sent. Not called by `close()`. */
   readonly onDown: () => void;
 }
@@ -106,13 +108,14 @@ export class DialledChannel {
   }
 
   #onOpen(socket: Deno.TcpConn): void {
-    const { peer, channel, queue, clock, timing, traffic, events, onFrame } = this.#options;
+    const { peer, channel, queue, clock, timing, traffic, events, onFrame, onUp } = this.#options;
     this.#toldTrouble = "";
     events.event("peer_connected", { peer: peer.id, channel });
     const onClosed = (reason: CloseReason) => this.#onClosed(reason);
     const common = { socket, queue, clock, timing, traffic };
     const connection = new Connection({ ...common, isDialler: true, onFrame, onClosed });
     this.#state = { kind: "open", connection, sinceMs: clock.nowMs() };
+    onUp();
   }
 
   #onClosed(reason: CloseReason): void {

@@ -6,7 +6,7 @@ import { encodeMessage, messageBytes } from "../wire/message_codec.ts";
 import { WireError } from "../wire/wire_error.ts";
 import { CallClient } from "./call_client.ts";
 import type { TransportContext } from "./context.ts";
-import { DialledChannel } from "./dialled_channel.ts";
+import { DialledChannel, type DialledChannelOptions } from "./dialled_channel.ts";
 import type { Frame } from "../wire/frame.ts";
 import type { Channel } from "../wire/hello.ts";
 import { type Lane, SendQueue } from "./send_queue.ts";
@@ -38,13 +38,16 @@ export class PeerLink {
       callsMax: bounds.callsMax,
       onQueued: () => this.#call.flush(),
     });
-    this.#raft = this.#channel("raft", this.#raftQueue, refuseFrame, () => this.#tellUnreachable());
-    this.#call = this.#channel(
-      "call",
-      this.#callQueue,
-      (frame) => this.#calls.onFrame(frame),
-      () => this.#calls.failAll("no_leader", "the connection was lost"),
-    );
+    this.#raft = this.#channel("raft", this.#raftQueue, {
+      onFrame: refuseFrame,
+      onUp: () => context.handler.onConnected(address.id),
+      onDown: () => this.#tellUnreachable(),
+    });
+    this.#call = this.#channel("call", this.#callQueue, {
+      onFrame: (frame) => this.#calls.onFrame(frame),
+      onUp: () => {},
+      onDown: () => this.#calls.failAll("no_leader", "the connection was lost"),
+    });
   }
 
   /** Bytes that wait for the peer. */
@@ -91,10 +94,9 @@ export class PeerLink {
   #channel(
     channel: Channel,
     queue: SendQueue,
-    onFrame: (frame: Frame) => void,
-    onDown: () => void,
+    heard: Pick<DialledChannelOptions, "onFrame" | "onUp" | "onDown">,
   ): DialledChannel {
-    return new DialledChannel({ ...this.#context, peer: this.address, channel, queue, onFrame, onDown });
+    return new DialledChannel({ ...this.#context, peer: this.address, channel, queue, ...heard });
   }
 
   /** Said in a task of its own: the core that is sending right now must not be entered from below. */

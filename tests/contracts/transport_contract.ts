@@ -23,6 +23,7 @@ export interface TransportHarness {
 export class Recorder implements TransportHandler {
   readonly messages: Message[] = [];
   readonly unreachable: NodeId[] = [];
+  readonly connected: NodeId[] = [];
   readonly disconnected: NodeId[] = [];
   /** Serves calls; the default returns the body. */
   serve: (from: NodeId, method: string, body: Uint8Array) => Promise<Uint8Array> = (_from, _method, body) =>
@@ -38,6 +39,10 @@ export class Recorder implements TransportHandler {
 
   onUnreachable(peer: NodeId): void {
     this.unreachable.push(peer);
+  }
+
+  onConnected(peer: NodeId): void {
+    this.connected.push(peer);
   }
 
   onDisconnected(peer: NodeId): void {
@@ -314,16 +319,23 @@ function lossContract(withPair: WithPair): void {
     },
   );
 
-  withPair("a peer that comes back is reached again", async ({ harness, one, two }) => {
-    await two.close();
-    const heardByTwo = new Recorder();
-    const again = await harness.start(2, heardByTwo);
-    harness.connect(2, [1]);
-    await untilHeard(harness, one, heardByTwo, 1, 2);
-    const answer = await settle(harness, one.call(2, "echo", new Uint8Array([3]), 10_000));
-    deepEqual([...answer], [3]);
-    await again.close();
-  });
+  withPair(
+    "a peer that comes back is reached again, and told of",
+    async ({ harness, one, two, heardByOne }) => {
+      const before = heardByOne.connected.length;
+      ok(before > 0, "told of the first time");
+      await two.close();
+      const heardByTwo = new Recorder();
+      const again = await harness.start(2, heardByTwo);
+      harness.connect(2, [1]);
+      await untilHeard(harness, one, heardByTwo, 1, 2);
+      ok(heardByOne.connected.length > before, "told again");
+      ok(heardByOne.connected.every((peer) => peer === 2));
+      const answer = await settle(harness, one.call(2, "echo", new Uint8Array([3]), 10_000));
+      deepEqual([...answer], [3]);
+      await again.close();
+    },
+  );
 
   withPair(
     "setPeers() ends what goes to a removed peer",

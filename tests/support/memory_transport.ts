@@ -81,6 +81,7 @@ export class MemoryNetwork {
     assert(!this.#members.has(id), () => `Cannot join as member ${id}: it is up`);
     const transport = new MemoryTransport(this, id, handler);
     this.#members.set(id, transport);
+    for (const other of this.#members.values()) other.onPeerThere(id);
     return transport;
   }
 
@@ -205,7 +206,9 @@ export class MemoryTransport implements Transport {
   }
 
   setPeers(peers: readonly PeerAddress[]): void {
+    const before = this.#peers;
     this.#peers = new Set(peers.map((peer) => peer.id));
+    for (const id of this.#peers) if (!before.has(id)) this.onPeerThere(id);
     for (const { to, reject } of [...this.#pending]) {
       if (!this.#peers.has(to)) reject(new NodeError("commit_unknown", `Member ${to} is no peer any more`));
     }
@@ -231,6 +234,14 @@ export class MemoryTransport implements Transport {
   serve(from: NodeId, method: string, body: Uint8Array): Promise<Uint8Array> {
     this.traffic.receivedBytes += body.length;
     return this.#handler.onCall(from, method, body);
+  }
+
+  /** The peer came up, or is one from now on. */
+  onPeerThere(peer: NodeId): void {
+    this.#network.clock.after(0, () => {
+      const isReached = this.#peers.has(peer) && this.#network.reach(this.#id, peer) !== undefined;
+      if (isReached && !this.#isClosed) this.#handler.onConnected(peer);
+    });
   }
 
   /** The other side of the connections to `peer` is closed. */

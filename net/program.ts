@@ -21,6 +21,7 @@ import { denoContext } from "./cli/deno_context.ts";
 import { formatHostPort, type ServeOptions } from "./cli/serve_options.ts";
 import type { VerifyOptions } from "./cli/verify.ts";
 import type { DqliteServer } from "./dqlite/server.ts";
+import { createApp } from "./http/app.ts";
 import { errorResponse } from "./http/error_response.ts";
 import type { HttpHandler, HttpResponse } from "./http/http_message.ts";
 import { HttpMetrics } from "./http/metrics.ts";
@@ -64,8 +65,6 @@ async function serve(entry: string, options: ServeOptions, { signal }: CommandCo
     lock.release();
     return 0;
   }
-  // Loaded while the other members are being reached: it takes as long as all before.
-  const { createApp } = await import("./http/app.ts");
   const token = options.token === undefined ? {} : { token: options.token };
   app = createApp(node, { clock, metrics, events, version: denoJson.version, ...token });
   const wireServer = await serveWire(node, options, clock, events);

@@ -85,7 +85,6 @@ export class Node implements NodeService, TransportHandler {
   #failed = false;
   readonly #relief: DiskRelief;
   readonly #vacancy: Vacancy;
-  #isWarm = false;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -279,6 +278,8 @@ export class Node implements NodeService, TransportHandler {
     if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
     this.#driver.run();
     this.#tick();
+    // While the first sync runs, and behind what has arrived.
+    this.#parts.endOfTurn(() => this.#pool.warm());
   }
 
   /** Stops serving, brings the `.db` files up to date, hands leadership over where that is possible. */
@@ -525,14 +526,6 @@ export class Node implements NodeService, TransportHandler {
     this.#standing.sweep(this.#driver.leader);
     this.#storage.sweep();
     this.#pool.sweep();
-    this.#warm();
-  }
-
-  /** To start a worker holds this thread up: before the node is heard in its cluster that would be in the way. */
-  #warm(): void {
-    if (this.#isWarm || !this.isReady()) return;
-    this.#isWarm = true;
-    this.#pool.warm();
   }
 
   #atLeader<M extends PeerMethod>(

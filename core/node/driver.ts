@@ -210,7 +210,7 @@ export class Driver {
       return reserve.release() && this.#append(output);
     }
     for (const entry of output.entries) {
-      if (entry.type === EntryType.empty) store.beginTerm();
+      if (entry.type === EntryType.empty) store.beginTerm(entry.index);
       if (entry.type !== EntryType.data) continue;
       const bodyPosition = log.positionOf(entry.index);
       const transaction = store.append({ index: entry.index, body: entry.data, bodyPosition });

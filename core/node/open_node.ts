@@ -144,7 +144,7 @@ async function readLog(
     events,
     segmentBytesMax: segmentBytesFor(logBytesMax),
     onEntry: (entry, bodyPosition) => {
-      if (entry.type === EntryType.empty) store.beginTerm();
+      if (entry.type === EntryType.empty) store.beginTerm(entry.index);
       else if (entry.type === EntryType.membership) membership = decodeMembership(entry.data);
       else store.append({ index: entry.index, body: entry.data, bodyPosition });
     },

@@ -111,7 +111,7 @@ async function verifyLog(
       clusterId: clusterIdBytes(identity.clusterId),
       base: base ?? { index: 0, term: 0, hash: 0 },
       onEntry: (entry, bodyPosition) => {
-        if (entry.type === EntryType.empty) store.beginTerm();
+        if (entry.type === EntryType.empty) store.beginTerm(entry.index);
         else if (entry.type === EntryType.data) {
           store.append({ index: entry.index, body: entry.data, bodyPosition });
         }

@@ -35,7 +35,6 @@ export interface View {
 }
 
 interface Part {
-  readonly index: LogIndex;
   readonly pageNumbers: Uint32Array;
   readonly positions: Float64Array;
   readonly checksums: Uint32Array;
@@ -61,12 +60,14 @@ export class Database {
   /** Last entry published for it: what a new view shows. */
   published: LogIndex;
   /** Appended, not yet published, oldest first. */
-  readonly #unpublished: { readonly first: LogIndex; readonly delta: PageDelta }[] = [];
+  readonly #unpublished: PageDelta[] = [];
   /** Published, newest last; `#deltaBase` is the sequence number of the first one. */
   #deltas: PageDelta[] = [];
   #deltaBase = 0;
   /** Parts of a transaction whose last entry has not come. */
-  #parts: Part[] = [];
+  #parts: readonly Part[] = [];
+  /** What `#parts` was before each entry that is not published and changed it, oldest first: for a tail that is lost. */
+  #partsBefore: { readonly index: LogIndex; readonly parts: readonly Part[] }[] = [];
   readonly #views = new Map<LogIndex, Set<OpenView>>();
   readonly #history: RetainedHistory;
   /** Bytes of page versions in the log since the last checkpoint. */
@@ -156,8 +157,8 @@ export class Database {
 
   /** Adds an entry. Returns the delta once the transaction is complete. */
   append(index: LogIndex, body: PagesBody, bodyPosition: LogPosition): PageDelta | undefined {
-    if (body.first) this.#parts = [];
-    if (!body.first && this.#parts.length === 0) {
+    const begun = body.first ? [] : this.#parts;
+    if (!body.first && begun.length === 0) {
       // The log begins inside a transaction that is in the file as a whole, or that its leader never finished.
       assert(
         !body.last || index <= this.checkpoint.index,
@@ -166,7 +167,7 @@ export class Database {
       return undefined;
     }
     if (index <= this.checkpoint.index && body.last) {
-      this.#parts = [];
+      this.#setParts(index, []);
       return undefined;
     }
     if (index > this.checkpoint.index) {
@@ -175,25 +176,34 @@ export class Database {
     }
     this.#oldestPosition ??= bodyPosition;
     const { pageNumbers, checksums } = body;
-    this.#parts.push({ index, pageNumbers, positions: framePositions(body, bodyPosition), checksums });
+    const parts = [...begun, { pageNumbers, positions: framePositions(body, bodyPosition), checksums }];
     this.bytesSinceCheckpoint += body.pageNumbers.length * body.pageSize;
+    this.#setParts(index, body.last ? [] : parts);
     if (!body.last) return undefined;
-    const first = (this.#parts[0] as Part).index;
-    const delta = joinParts(this.#parts, index, body.pageCount);
-    this.#parts = [];
+    const delta = joinParts(parts, index, body.pageCount);
     this.pages.add(delta, this.releaseHistory());
-    this.#unpublished.push({ first, delta });
+    this.#unpublished.push(delta);
     return delta;
+  }
+
+  #setParts(index: LogIndex, parts: readonly Part[]): void {
+    if (this.#parts.length > 0 || parts.length > 0) this.#partsBefore.push({ index, parts: this.#parts });
+    this.#parts = parts;
   }
 
   /** Takes back everything from `index` on; nobody but the writer has seen it (promise 2). */
   dropFrom(index: LogIndex): void {
-    this.#parts = this.#parts.filter((part) => part.index < index);
+    const lost = this.#partsBefore.findIndex((change) => change.index >= index);
+    if (lost >= 0) {
+      // The entries to come may go on with what these had ended, or made void.
+      this.#parts = (this.#partsBefore[lost] as { parts: readonly Part[] }).parts;
+      this.#partsBefore.length = lost;
+    }
     for (;;) {
       const newest = this.#unpublished.at(-1);
-      if (newest === undefined || newest.delta.index < index) break;
+      if (newest === undefined || newest.index < index) break;
       this.#unpublished.pop();
-      this.pages.remove(newest.delta);
+      this.pages.remove(newest);
     }
     if (this.visibleFrom !== undefined && this.visibleFrom >= index) this.visibleFrom = undefined;
     if (this.droppedAt !== undefined && this.droppedAt >= index) this.droppedAt = undefined;
@@ -202,7 +212,10 @@ export class Database {
 
   publish(commitIndex: LogIndex): void {
     let count = 0;
-    for (const { delta } of this.#unpublished) {
+    if (this.#partsBefore.length > 0) {
+      this.#partsBefore = this.#partsBefore.filter(({ index }) => index > commitIndex);
+    }
+    for (const delta of this.#unpublished) {
       if (delta.index > commitIndex) break;
       this.published = delta.index;
       this.#deltas.push(delta);
@@ -232,16 +245,21 @@ export class Database {
     return this.#deltas.slice(sequence - this.#deltaBase);
   }
 
-  /** Whether a transaction has its first entry at or below `index`, and its last one above it or not at all yet. */
+  /**
+   * Whether a transaction has its first entry at or below `index`, and its last one above it, or not at all yet.
+   *
+   * @param index not below the published one
+   */
   isInsideTransaction(index: LogIndex): boolean {
-    const [begun] = this.#parts;
-    return (begun !== undefined && begun.index <= index) ||
-      this.#unpublished.some(({ first, delta }) => first <= index && delta.index > index);
+    const next = this.#partsBefore.find((change) => change.index > index);
+    return (next?.parts ?? this.#parts).length > 0;
   }
 
-  /** A new leader never finishes what another one began. */
-  voidOpenTransaction(): void {
-    this.#parts = [];
+  /** A new leader, whose first entry this is, never finishes what another one began. Returns whether there was anything. */
+  voidOpenTransaction(index: LogIndex): boolean {
+    const hadParts = this.#parts.length > 0;
+    this.#setParts(index, []);
+    return hadParts;
   }
 
   /**
@@ -313,7 +331,9 @@ export class Database {
   #findOldestPosition(): LogPosition | undefined {
     let oldest = Infinity;
     for (const position of this.pages.export(Infinity).positions) oldest = Math.min(oldest, position);
-    for (const { positions } of this.#parts) oldest = Math.min(oldest, positions[0] ?? Infinity);
+    for (const parts of [this.#parts, ...this.#partsBefore.map((change) => change.parts)]) {
+      for (const { positions } of parts) oldest = Math.min(oldest, positions[0] ?? Infinity);
+    }
     return oldest === Infinity ? undefined : oldest;
   }
 }

@@ -147,3 +147,35 @@ Deno.test("Database: a checkpoint between the entries of a large transaction tak
   deepStrictEqual([...delta!.pageNumbers], [1, 2]);
   deepStrictEqual([4, 5, 6].map((index) => database.isInsideTransaction(index)), [false, true, false]);
 });
+
+Deno.test("Database: a lost tail gives back the begun transaction that it had ended, replaced or made void", () => {
+  const [first, last] = encodePages(
+    [1, 2].map((pageNumber) => ({ pageNumber, bytes: new Uint8Array(PAGE) })),
+    { wallMs: 0, databaseId: 1, pageSize: PAGE, pageCount: 2, entryBytesMax: 1 },
+  ).map((part) => decodeEntryBody(part) as PagesBody);
+  const tails: Record<string, (database: Database) => void> = {
+    ended: (database) => void database.append(6, last!, 600),
+    replaced: (database) => append(database, 6),
+    "made void": (database) => void database.voidOpenTransaction(6),
+    "made void, and then others": (database) => {
+      database.voidOpenTransaction(6);
+      append(database, 7);
+      database.append(8, first!, 800);
+    },
+  };
+  for (const [what, tail] of Object.entries(tails)) {
+    const database = new Database(1, "main", PAGE, true);
+    database.append(5, first!, 500);
+    database.publish(5);
+    tail(database);
+    strictEqual(database.isInsideTransaction(5), true, `${what}, and none of it is certain`);
+    database.dropFrom(6);
+    deepStrictEqual(
+      [...database.append(6, last!, 650)!.positions],
+      [500, 650].map((at) => at + 40 + 16),
+      what,
+    );
+    database.publish(6);
+    strictEqual(database.isInsideTransaction(6), false, what);
+  }
+});

@@ -115,8 +115,10 @@ export class PageStore {
   }
 
   /** The first entry of a term: what an earlier leader left unfinished stays so. */
-  beginTerm(): void {
-    for (const database of this.#uncheckpointed) database.voidOpenTransaction();
+  beginTerm(index: LogIndex): void {
+    for (const database of this.#uncheckpointed) {
+      if (database.voidOpenTransaction(index)) this.#dirty.add(database);
+    }
   }
 
   /** What is published ends inside a transaction of several entries: the log cannot be begun anew behind it. */
@@ -190,7 +192,7 @@ export class PageStore {
     this.times.truncated(index);
     for (const database of [...this.#databases.values()]) {
       if (database.id >= index) this.#forget(database);
-      else if (database.tip >= index) database.dropFrom(index);
+      else database.dropFrom(index);
     }
   }
 

@@ -173,3 +173,20 @@ Deno.test("PageStore: entries at or below a checkpoint are in the file and are n
   deepStrictEqual([...(database?.pages.newestAt(bench.index).pageNumbers ?? [])], [1]);
   strictEqual(database?.pageCount, 2);
 });
+
+Deno.test("PageStore.dropFrom() gives back a begun transaction although its database was not written since", () => {
+  const bench = new Bench();
+  const id = bench.create("a");
+  const parts = encodePages(
+    [1, 2].map((pageNumber) => ({ pageNumber, bytes: new Uint8Array(PAGE_SIZE) })),
+    { databaseId: id, pageSize: PAGE_SIZE, pageCount: 2, entryBytesMax: 1, wallMs: 0 },
+  );
+  const begun = bench.append(parts[0]!);
+  bench.store.publish(begun);
+  bench.store.beginTerm(begun + 1);
+  strictEqual(bench.store.isInsideTransaction, true, "the new term may be lost");
+  bench.dropFrom(begun + 1);
+  bench.store.publish(bench.append(parts[1]!));
+  strictEqual(bench.store.find("a")?.pageCount, 2);
+  strictEqual(bench.store.isInsideTransaction, false);
+});

@@ -224,8 +224,8 @@ export class MemberAdmin {
         return proposed.added;
       }
       const waits = proposed.refused === "change_pending" || proposed.refused === "term_not_committed";
-      if (!waits) throw refusal(proposed.refused);
-      if (clock.nowMs() + CHANGE_RETRY_MS > deadlineMs) throw refusal(proposed.refused);
+      if (!waits) throw refusal(proposed.refused, changes);
+      if (clock.nowMs() + CHANGE_RETRY_MS > deadlineMs) throw refusal(proposed.refused, changes);
       await sleep(clock, CHANGE_RETRY_MS);
     }
   }
@@ -244,23 +244,33 @@ export class MemberAdmin {
   }
 }
 
-function refusal(reason: ChangeRefusal | "not_leader" | "transferring" | "term_not_committed"): NodeError {
+function refusal(
+  reason: ChangeRefusal | "not_leader" | "transferring" | "term_not_committed",
+  changes: readonly MembershipChange[],
+): NodeError {
+  const ids = changes.flatMap((change) => change.kind === "add" ? [] : [change.id]);
+  const what = ids.length === 0 ? "Cannot add a member" : `Cannot change member ${ids[0]}`;
   switch (reason) {
     case "member_not_found":
-      return new NodeError("member_not_found", "Cannot change members: there is no member of that id");
+      return new NodeError("member_not_found", `${what}: the cluster has no member of that id`);
     case "not_leader":
     case "transferring":
-      return new NodeError("not_leader", "Cannot change members: leadership is moving; nothing was logged");
+      return new NodeError("not_leader", `${what}: leadership is moving; nothing was logged`);
     case "change_pending":
     case "term_not_committed":
       return new NodeError(
         "timeout",
-        "Cannot change members: another change was not finished in time; nothing was logged",
+        `${what}: another change was not finished in time; nothing was logged`,
+      );
+    case "no_voter_left":
+      return new NodeError(
+        "membership_change_refused",
+        `${what}: nobody would have a vote; give another member one first`,
       );
     default:
       return new NodeError(
         "membership_change_refused",
-        `Cannot change members: ${reason.replaceAll("_", " ")}`,
+        `${what}: ${reason.replaceAll("_", " ")}`,
       );
   }
 }

@@ -14,26 +14,13 @@ import { Database } from "./database.ts";
 import { CLUSTER_REQUEST, type HttpCall, HttpPort } from "./http_port.ts";
 import type { CallOptions, ReadLevel } from "./row_types.ts";
 import { type Runtime, webRuntime } from "./runtime.ts";
+import type { SqlClientOptions } from "./sql_database.ts";
 import { toNodeUrl, Topology } from "./topology.ts";
 import { invalidArgument, isWalraftError } from "./walraft_error.ts";
 
-export interface ClientOptions {
+export interface ClientOptions extends SqlClientOptions {
   /** Sent as `Authorization: Bearer …` to every node. */
   readonly token?: string;
-  /** For one call with all its attempts, in milliseconds. Default 30,000. */
-  readonly timeoutMs?: number;
-  /** For one attempt. Default: what is left of the call; a node that went silent is noticed without it. */
-  readonly attemptTimeoutMs?: number;
-  /** Attempts of one call. Default 16; the time limit usually ends it first. */
-  readonly attemptsMax?: number;
-  /** Make an idempotency key for every write, so that it can be repeated. Default true. */
-  readonly idempotencyKeys?: boolean;
-  /** Ask the cluster for its leader and members. Default true; false keeps to the URLs given, and leaders that answers name. */
-  readonly discover?: boolean;
-  /** Level of queries that name none. Default: what the node does, `linearizable`. */
-  readonly level?: Exclude<ReadLevel, "as_of">;
-  /** Largest answer that is read into memory, in bytes. Default 128 MiB: above what a node sends. */
-  readonly answerBytesMax?: number;
   readonly fetch?: typeof globalThis.fetch;
 }
 

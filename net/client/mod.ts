@@ -6,7 +6,7 @@
  */
 export { Client, type ClientOptions, connect } from "./client.ts";
 export { Database, type RestoreSource } from "./database.ts";
-export type { SqlDatabase } from "./sql_database.ts";
+export type { SqlClientOptions, SqlDatabase } from "./sql_database.ts";
 export { Sql, sql, type SqlTag, type SqlTagValue } from "./sql_tag.ts";
 export {
   type ClientErrorCode,

@@ -3,6 +3,7 @@ import type {
   ExecuteResult,
   QueryOptions,
   QueryResult,
+  ReadLevel,
   SqlParameters,
   SqlQuery,
   SqlRow,
@@ -10,6 +11,27 @@ import type {
   SqlStatement,
   WriteOptions,
 } from "./row_types.ts";
+
+/** What both clients can be told when they are made. */
+export interface SqlClientOptions {
+  /** For one call with all its attempts, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** For one attempt. Default: what is left of the call; a node that went silent is noticed without it. */
+  readonly attemptTimeoutMs?: number;
+  /** Attempts of one call. Default 16; the time limit usually ends it first. */
+  readonly attemptsMax?: number;
+  /** Make an idempotency key for every write, so that it can be repeated. Default true. */
+  readonly idempotencyKeys?: boolean;
+  /** Ask the cluster for its leader and members. Default true; false keeps to the addresses given, and leaders that answers name. */
+  readonly discover?: boolean;
+  /** Level of queries that name none. Default: what the node does, `linearizable`. */
+  readonly level?: Exclude<ReadLevel, "as_of">;
+  /**
+   * Largest answer that is read into memory, in bytes. Default: above what a node sends, which is 128 MiB over HTTP and 640
+   * MiB over the dqlite protocol, with its eight bytes a value.
+   */
+  readonly answerBytesMax?: number;
+}
 
 /**
  * What a program may ask of one database, whatever carries it: `Database` (HTTP) and `WireDatabase` (the dqlite protocol

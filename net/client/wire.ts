@@ -21,7 +21,7 @@ import type {
   WriteOptions,
 } from "./row_types.ts";
 import { type Runtime, webRuntime } from "./runtime.ts";
-import type { SqlDatabase } from "./sql_database.ts";
+import type { SqlClientOptions, SqlDatabase } from "./sql_database.ts";
 import { toNodeUrl, Topology } from "./topology.ts";
 import { invalidArgument, WalraftError } from "./walraft_error.ts";
 import type { WireCallAnswer, WireOutcome, WireSocket } from "./wire_connection.ts";
@@ -32,22 +32,8 @@ import { refuseNul, toCallStatement, toRows, toStatementResult } from "./wire_va
 export type { SqlDatabase, WireDial, WireSocket };
 
 /** As those of `connect`, but for the token: the protocol has none. */
-export interface WireOptions {
+export interface WireOptions extends SqlClientOptions {
   readonly database: string;
-  /** For one call with all its attempts, in milliseconds. Default 30,000. */
-  readonly timeoutMs?: number;
-  /** For one attempt. Default: what is left of the call; a node that went silent is noticed without it. */
-  readonly attemptTimeoutMs?: number;
-  /** Attempts of one call. Default 16; the time limit usually ends it first. */
-  readonly attemptsMax?: number;
-  /** Make an idempotency key for every write, so that it can be repeated. Default true. */
-  readonly idempotencyKeys?: boolean;
-  /** Ask the cluster for its leader and members. Default true; false keeps to the addresses given. */
-  readonly discover?: boolean;
-  /** Level of queries that name none. Default `linearizable`. */
-  readonly level?: Exclude<ReadLevel, "as_of">;
-  /** Largest answer that is read into memory, in bytes. Default 640 MiB: above what a node sends, eight bytes a value. */
-  readonly answerBytesMax?: number;
   /** Connections at once to one node; further calls wait. Default 32. */
   readonly connectionsMax?: number;
   /** Opens a socket. Default: `Deno.connect`. */

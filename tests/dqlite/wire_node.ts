@@ -5,11 +5,10 @@ import { openNode } from "../../core/node/open_node.ts";
 import type { Node } from "../../core/node/node.ts";
 import type { EngineName } from "../../core/sql/engine.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
-import { WorkerCore } from "../../core/sql/worker_core.ts";
-import type { StartSqlWorker } from "../../core/sql/worker_slot.ts";
 import { DqliteServer, type DqliteServerOptions } from "../../net/dqlite/server.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { MemoryNetwork } from "../support/memory_transport.ts";
+import { startWorker } from "../support/node_cluster.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { SimDisk } from "../support/sim_disk.ts";
 import { WireClient } from "./wire_client.ts";
@@ -54,7 +53,12 @@ export class WireNode {
       firstStart: { kind: "bootstrap" },
       openTransport: (identity, handler) => network.join(identity.nodeId, handler),
       callOnce: () => Promise.reject(new Error("A node of one calls nobody")),
-      startWorker: workersOn(disk, clock, engine),
+      startWorker: startWorker(
+        { id: 2, disk, writerGate: SOCKETS_FIRST, readerGate: SOCKETS_FIRST },
+        clock,
+        {},
+        loadEngineModule(engine),
+      ),
       readerCount: 1,
       endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,
@@ -97,35 +101,9 @@ export class WireNode {
   }
 }
 
-/** SQL workers on the same thread. */
-function workersOn(disk: SimDisk, clock: SystemClock, engine: EngineName): StartSqlWorker {
-  const module = loadEngineModule(engine);
-  return ({ cancel, onMessage }) => {
-    let isAlive = true;
-    const core = new WorkerCore({
-      module,
-      disk,
-      clock,
-      random: new SeededRandom(2),
-      cancel,
-      post: (message) => {
-        const copy = structuredClone(message);
-        setImmediate(() => isAlive && onMessage(copy));
-      },
-    });
-    setImmediate(() => isAlive && onMessage({ kind: "ready" }));
-    let work = Promise.resolve();
-    return {
-      post: (message) => {
-        const copy = structuredClone(message);
-        work = work.then(async () => {
-          await new Promise<void>((resolve) => void setImmediate(resolve));
-          if (isAlive) await core.handle(copy);
-        });
-      },
-      terminate: () => {
-        isAlive = false;
-      },
-    };
-  };
-}
+/** Between two messages of a worker the sockets have their turn: an Interrupt may be waiting there. */
+const SOCKETS_FIRST = {
+  get opened(): Promise<void> {
+    return new Promise((resolve) => void setImmediate(resolve));
+  },
+};

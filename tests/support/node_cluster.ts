@@ -10,6 +10,7 @@ import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import type { NewMember, QueryRequest, WriteAnswer, WriteRequest } from "../../core/node/service.ts";
 import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
+import type { EngineModule } from "../../core/sql/engine.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { WorkerCore } from "../../core/sql/worker_core.ts";
 import type { SqlWorker, StartSqlWorker } from "../../core/sql/worker_slot.ts";
@@ -56,7 +57,13 @@ export interface Member {
 
 type Shell = Omit<Member, "node">;
 /** What its SQL workers need of a member. */
-type WorkerSite = Pick<Shell, "id" | "writerGate" | "readerGate"> & { readonly disk: Disk };
+/** Where SQL workers run, and what each of their messages waits for. */
+interface WorkerSite {
+  readonly id: NodeId;
+  readonly disk: Disk;
+  readonly writerGate: Pick<Gate, "opened">;
+  readonly readerGate: Pick<Gate, "opened">;
+}
 
 export type NodeTuning = Partial<
   Pick<
@@ -247,12 +254,13 @@ export function startWorker(
   site: WorkerSite,
   clock: Clock,
   limits: Partial<SessionLimits> = {},
+  module: EngineModule = MODULE,
 ): StartSqlWorker {
   return ({ name, cancel, onMessage, onDied }): SqlWorker => {
     const gate = name === "writer" ? site.writerGate : site.readerGate;
     let isAlive = true;
     const core = new WorkerCore({
-      module: MODULE,
+      module,
       disk: site.disk,
       clock,
       limits,

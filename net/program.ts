@@ -120,6 +120,8 @@ function nodeOptions(
   const random = new SystemRandom();
   const secret = options.clusterSecret;
   const { start } = options;
+  const cacheKib = Math.floor(options.cacheBytes / 1024);
+  const engine = options.engine ?? (options.wire === undefined ? "wa-sqlite" : "sqlite-wasm");
   return {
     disk: new DenoDisk(options.dataDirectory),
     clock,
@@ -140,9 +142,13 @@ function nodeOptions(
     startWorker: sqlWorkerThreads(
       entry,
       options.dataDirectory,
-      { cacheKib: Math.floor(options.cacheBytes / 1024) },
-      options.engine ?? (options.wire === undefined ? "wa-sqlite" : "sqlite-wasm"),
+      { cacheKib },
+      engine,
     ),
+    shortReads: {
+      loadEngine: async () => (await import("../core/sql/wasm/load_engine.ts")).loadEngineModule(engine),
+      cacheKib,
+    },
     readerCount: options.readers ?? READERS_DEFAULT,
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,

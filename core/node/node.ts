@@ -239,9 +239,10 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #makePool(): SqlPool {
-    const { startWorker, readerCount, clock, endOfTurn, events, log } = this.#parts;
+    const { startWorker, shortReads, readerCount, disk, clock, random, endOfTurn, events, log } = this.#parts;
     return new SqlPool({
       start: startWorker,
+      ...(shortReads === undefined ? {} : { shortReads: { ...shortReads, disk, random } }),
       readerCount,
       endOfTurn,
       clock,

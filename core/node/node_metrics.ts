@@ -62,6 +62,7 @@ export function nodeMetrics(node: Measured): Metric[] {
     gauge("spares", "Members that receive nothing", node.membership.spares.length),
     gauge("databases", "Databases", node.store.databaseCount),
     gauge("waiting_writes", "Writes that wait to run or to be committed", node.waitingWrites),
+    counter("short_reads_total", "Queries run on the main thread", node.pool.shortReadCount),
     gauge("waiting_reads", "Queries that wait for a reader", node.pool.waitingReadCount),
     gauge(
       "leader_age_seconds",

@@ -5,6 +5,7 @@ import type { NodeIdentity } from "../log/node_identity.ts";
 import type { Log } from "../log/log.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import type { Raft } from "../raft/raft.ts";
+import type { ShortReadsOptions } from "../sql/short_reads.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
 import type { NewMember } from "./service.ts";
@@ -27,6 +28,7 @@ export interface NodeParts {
   readonly store: PageStore;
   readonly transport: Transport;
   readonly startWorker: StartSqlWorker;
+  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "cacheKib">;
   readonly readerCount: number;
   readonly tickMs: Milliseconds;
   /** As in `node.json`; its members stand in as long as the log does not tell. */

@@ -29,6 +29,7 @@ import {
 } from "../raft/membership.ts";
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
+import type { ShortReadsOptions } from "../sql/short_reads.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
@@ -70,6 +71,8 @@ export interface OpenNodeOptions {
     Uint8Array
   >;
   readonly startWorker: StartSqlWorker;
+  /** Short queries run on the main thread; without it workers run them all. */
+  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "cacheKib">;
   readonly readerCount: number;
   readonly electionTimeoutMs: Milliseconds;
   readonly heartbeatMs: Milliseconds;

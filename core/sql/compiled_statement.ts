@@ -20,7 +20,8 @@ export class CompiledStatement {
   constructor(engine: EngineStatement, sql: string, facts: StatementFacts, isKept: boolean) {
     this.engine = engine;
     this.facts = facts;
-    this.isKept = isKept && !facts.isPragma && facts.savepoint === undefined;
+    // What EXPLAIN lists is never brought up to date with the schema.
+    this.isKept = isKept && !facts.isPragma && facts.savepoint === undefined && !engine.isExplain;
     this.mayFailHalfway = facts.hasInner || /fail/i.test(sql);
     this.returnsRows = engine.columnCount() > 0;
   }

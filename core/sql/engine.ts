@@ -80,10 +80,13 @@ export class SqliteError extends Error {
 /** Which file SQLite opens; the number of flags it uses elsewhere does not matter here. */
 export type EngineFileKind = "database" | "wal" | "journal" | "temporary";
 
+/** What a file's `read` answers instead of a number of bytes: SQLite sees an I/O error, and the connection goes on. */
+export const READ_REFUSED = -1;
+
 /** An open file. Every method may throw: SQLite then sees an I/O error and `EngineConnection.failure` keeps what was thrown. */
 export interface EngineFile {
   /**
-   * Fills `into` from `offset`; returns the bytes found. The caller sets the rest to zero.
+   * Fills `into` from `offset`; returns the bytes found, or READ_REFUSED. The caller sets the rest to zero.
    * `into` is memory of the engine: valid during the call only.
    */
   read(into: Uint8Array, offset: number): number;

@@ -6,6 +6,7 @@ import type { SumsOfCopy } from "../pages/checkpoint_file.ts";
 import type { PageDamage } from "../pages/page_damage.ts";
 import type { PageDelta, PageIndexExport } from "../pages/page_index.ts";
 import type { PackedAnswers } from "./packed_answers.ts";
+import type { Judgement } from "./reader_session.ts";
 import type { ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
 
 /** Where a worker finds the pages of a database that it does not follow yet. */
@@ -41,6 +42,8 @@ export interface ReadJob {
   readonly rowShape: RowShape;
   /** Time until it must have ended, from the arrival of the message: waiting behind others counts. */
   readonly runMsMax: Milliseconds;
+  /** Say how it would run elsewhere, if it succeeds. */
+  readonly isJudged?: boolean;
 }
 
 export interface ReadMessage {
@@ -154,6 +157,13 @@ export interface ReadResults {
   /** What each took. */
   readonly runMs: readonly Milliseconds[];
   readonly answers: PackedAnswers;
+  /** Of those for which it was asked. */
+  readonly verdicts?: readonly Verdict[];
+}
+
+export interface Verdict extends Judgement {
+  readonly databaseId: DatabaseId;
+  readonly sql: string;
 }
 
 export interface WriteResults {

@@ -23,7 +23,9 @@ import type {
 } from "./messages.ts";
 import { type FileSize, LongJobs } from "./long_jobs.ts";
 import { unpackAnswers } from "./packed_answers.ts";
+import { DatabaseCursors } from "./database_cursors.ts";
 import { QueryCosts, type ReadLane, ReadQueue } from "./read_queue.ts";
+import { ShortReads, type ShortReadsOptions } from "./short_reads.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -44,6 +46,8 @@ export interface PoolOptions {
   /** A worker read a page that is not what was written; it may say so several times. What read it has failed. */
   readonly onPageDamaged?: (report: PageDamaged) => void;
   readonly onFatal: (message: string) => void;
+  /** What short queries need to run on the thread of the caller; without it workers run them all. */
+  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "disk" | "random" | "cacheKib">;
 }
 
 export interface PoolQuery {
@@ -94,6 +98,7 @@ export class SqlPool {
   readonly #costs = new QueryCosts();
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
   readonly #longJobs = new LongJobs();
+  readonly #shortReads: ShortReads | undefined;
   /** Batches and steps of transactions the writer has, by job. */
   readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
@@ -108,15 +113,36 @@ export class SqlPool {
     this.#options = options;
     this.#writer = this.#makeSlot("writer");
     this.#readers.push(this.#makeSlot("reader-1"));
+    if (options.shortReads !== undefined) {
+      this.#shortReads = new ShortReads({
+        ...options,
+        ...options.shortReads,
+        cursors: this.#makeCursors(),
+      });
+    }
+  }
+
+  #makeCursors(): DatabaseCursors {
+    return new DatabaseCursors((database) => this.viewBase(database));
+  }
+
+  /** Queries that were run on the main thread. */
+  get shortReadCount(): number {
+    return this.#shortReads?.count ?? 0;
   }
 
   get waitingReadCount(): number {
     return this.#waiting.length;
   }
 
-  /** Runs a query at an open view; the caller closes the view afterwards. */
-  read(view: View, query: PoolQuery): Promise<EncodedFields> {
+  /** Runs a query at an open view; the caller closes the view afterwards. A short one has run when this returns. */
+  read(view: View, query: PoolQuery): EncodedFields | Promise<EncodedFields> {
     if (this.#stopped || this.#refusesQueries) throw stopping();
+    if (query.signal?.aborted) throw cancelled();
+    return this.#shortReads?.run(view, query) ?? this.#queue(view, query);
+  }
+
+  #queue(view: View, query: PoolQuery): Promise<EncodedFields> {
     if (this.#waiting.length >= LIMITS.readQueueLengthMax) {
       throw new NodeError(
         "queue_full",
@@ -127,9 +153,10 @@ export class SqlPool {
       );
     }
     const { signal, deadlineMs, ...rest } = query;
-    if (signal?.aborted) throw cancelled();
     const jobId = this.#newJobId();
-    const job = { jobId, databaseId: view.database.id, viewIndex: view.index, ...rest };
+    const { id: databaseId } = view.database;
+    const isJudged = this.#shortReads?.wantsVerdict(databaseId, query.sql) ?? false;
+    const job = { jobId, databaseId, viewIndex: view.index, isJudged, ...rest };
     return new Promise((resolve, reject) => {
       const settle = (outcome: EncodedFields | NodeError): void => {
         signal?.removeEventListener("abort", onAbort);
@@ -195,23 +222,26 @@ export class SqlPool {
 
   /** The database was dropped: readers forget it. */
   closeDatabase(databaseId: DatabaseId): void {
+    this.#shortReads?.close(databaseId);
     for (const slot of [...this.#readers, this.#writer]) {
-      slot.cursors.delete(databaseId);
+      slot.cursors.forget(databaseId);
       this.#post(slot, { kind: "close", databaseId });
     }
   }
 
   /** Its file was changed under the readers: they open it anew with their next query. */
   reopenForReaders(databaseId: DatabaseId): void {
+    this.#shortReads?.close(databaseId);
     for (const slot of this.#readers) {
-      if (slot.cursors.delete(databaseId)) this.#post(slot, { kind: "close", databaseId });
+      if (slot.cursors.forget(databaseId)) this.#post(slot, { kind: "close", databaseId });
     }
   }
 
   /** All databases are replaced: nothing that readers know of them holds any more. */
   forgetDatabases(): void {
+    this.#shortReads?.closeAll();
     for (const slot of this.#readers) {
-      for (const databaseId of [...slot.cursors.keys()]) this.reopenForReaders(databaseId);
+      for (const databaseId of slot.cursors.followed()) this.reopenForReaders(databaseId);
     }
   }
 
@@ -256,6 +286,7 @@ export class SqlPool {
 
   stop(): void {
     this.#stopped = true;
+    this.#shortReads?.stop();
     for (const slot of this.#slots) slot.terminate();
     for (const read of [...this.#waiting.takeWhere(() => true), ...this.#running.values()]) {
       read.settle(stopping());
@@ -364,19 +395,11 @@ export class SqlPool {
   }
 
   #updateFor(slot: WorkerSlot, database: Database): DatabaseUpdate {
-    const cursor = slot.cursors.get(database.id);
-    const deltas = cursor === undefined ? undefined : database.deltasSince(cursor);
-    slot.cursors.delete(database.id);
-    slot.cursors.set(database.id, database.deltaEnd);
+    const update = slot.cursors.advance(database);
     if (slot.cursors.size > OPEN_DATABASES_MAX) {
-      const [oldest] = slot.cursors.keys();
-      slot.cursors.delete(oldest as DatabaseId);
-      this.#post(slot, { kind: "close", databaseId: oldest as DatabaseId });
+      this.#post(slot, { kind: "close", databaseId: slot.cursors.forgetOldest() as DatabaseId });
     }
-    const oldestView = database.releaseHistory();
-    if (deltas !== undefined) return { databaseId: database.id, deltas, oldestView };
-    const base = this.viewBase(database);
-    return { databaseId: database.id, base, deltas: [], oldestView };
+    return update;
   }
 
   #baseOf(database: Database, through: number): DatabaseBase {
@@ -412,7 +435,7 @@ export class SqlPool {
   }
 
   #makeSlot(name: string): WorkerSlot {
-    const slot: WorkerSlot = new WorkerSlot(name, (cancel) =>
+    const slot: WorkerSlot = new WorkerSlot(name, this.#makeCursors(), (cancel) =>
       this.#options.start({
         name,
         cancel,
@@ -454,7 +477,8 @@ export class SqlPool {
     }
   }
 
-  #onReadResults(slot: WorkerSlot, { jobIds, runMs, answers }: ReadResults): void {
+  #onReadResults(slot: WorkerSlot, { jobIds, runMs, answers, verdicts = [] }: ReadResults): void {
+    for (const verdict of verdicts) this.#shortReads?.onVerdict(verdict);
     unpackAnswers(answers).forEach((outcome, i) => {
       const jobId = jobIds[i] as number;
       const read = this.#running.get(jobId);

@@ -1,10 +1,12 @@
+import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock, Random } from "../base/ports.ts";
 import type { CompiledStatement } from "./compiled_statement.ts";
-import type { EngineModule } from "./engine.ts";
+import type { EngineModule, EngineStatement } from "./engine.ts";
 import type { ViewSource } from "./page_source.ts";
 import { bindParameters } from "./parameters.ts";
 import { AnswerWriters, type ResultLimits, writeRows } from "./result_encoder.ts";
+import { isShortProgram, type Operation } from "./short_program.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "./session_limits.ts";
 import { readOnlyError } from "./sql_errors.ts";
 import { type CancelFlag, SqlSession } from "./sql_session.ts";
@@ -28,10 +30,35 @@ export interface QueryJob {
   readonly deadlineMs: Milliseconds;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
+  /** Run it only if this is still the schema; else SchemaChangedError. */
+  readonly schemaCookie?: number;
+  /** How often SQLite may read pages for it; beyond that it fails. Missing: as often as it wants. */
+  readonly pageReadsMax?: number;
+}
+
+/** The schema of the view is not the one that the caller knows. */
+export class SchemaChangedError extends NodeError {
+  constructor() {
+    super("sql_error", "Cannot run the statement: it was judged with another schema");
+  }
+}
+
+/** How a statement would run. */
+export interface Judgement {
+  /** It compiles quickly, and none of its operations can take long: see short_program.ts. */
+  readonly isShort: boolean;
+  /** Holds as long as this is the schema. */
+  readonly schemaCookie: number;
 }
 
 /** `columns`, `types`, `rows`. */
 const FIELD_COUNT = 3;
+/** To compile a statement is a part of its first run. */
+const SHORT_COMPILE_MS_MAX = 2;
+/** Columns of EXPLAIN. */
+const OPCODE_COLUMN = 1;
+const P4_COLUMN = 5;
+const TEXT = new TextDecoder();
 
 /** A read-only connection that can be moved between views. Calls are synchronous; one at a time. */
 export class ReaderSession {
@@ -39,16 +66,18 @@ export class ReaderSession {
   readonly #files: ViewFiles;
   readonly #writers = new AnswerWriters();
   readonly #resultLimits: ResultLimits;
+  readonly #clock: Clock;
 
   /** Makes an instance of SQLite (2 to 3 ms); reads nothing yet. */
   static async open(options: ReaderSessionOptions): Promise<ReaderSession> {
     const limits = { ...DEFAULT_SESSION_LIMITS, ...options.limits };
     const files = new ViewFiles(options.source, limits.temporaryBytesMax);
     const session = await SqlSession.open({ ...options, limits, fileSystem: files }, "read_only");
-    return new ReaderSession(session, files, limits);
+    return new ReaderSession(session, files, limits, options.clock);
   }
 
-  constructor(session: SqlSession, files: ViewFiles, limits: SessionLimits) {
+  constructor(session: SqlSession, files: ViewFiles, limits: SessionLimits, clock: Clock) {
+    this.#clock = clock;
     this.#session = session;
     this.#files = files;
     this.#resultLimits = {
@@ -70,10 +99,30 @@ export class ReaderSession {
    */
   query(job: QueryJob): { readonly fields: EncodedFields } {
     return this.#session.guard(() => {
+      this.#files.readsLeft = job.pageReadsMax ?? Infinity;
       this.#moveTo(job.viewIndex);
+      if (job.schemaCookie !== undefined && job.schemaCookie !== this.#files.schemaCookie()) {
+        throw new SchemaChangedError();
+      }
       return this.#session.use(job.sql, (compiled) => {
         if (!compiled.isReadOnly) throw readOnlyError();
         return this.#session.withDeadline(job.deadlineMs, () => ({ fields: this.#run(compiled, job) }));
+      });
+    });
+  }
+
+  /**
+   * Looks at the program of a statement that has just run, at the view it ran at.
+   *
+   * @throws NodeError as `query`
+   */
+  judge(sql: string): Judgement {
+    return this.#session.guard(() => {
+      const schemaCookie = this.#files.schemaCookie();
+      const beganMs = this.#clock.nowMs();
+      return this.#session.use(`EXPLAIN ${sql}`, (compiled) => {
+        const isQuick = this.#clock.nowMs() - beganMs <= SHORT_COMPILE_MS_MAX;
+        return { isShort: isQuick && isShortProgram(operationsOf(compiled.engine)), schemaCookie };
       });
     });
   }
@@ -106,5 +155,14 @@ export class ReaderSession {
 
   close(): void {
     this.#session.close();
+  }
+}
+
+function* operationsOf(explained: EngineStatement): Generator<Operation> {
+  while (explained.step()) {
+    yield {
+      opcode: TEXT.decode(explained.columnText(OPCODE_COLUMN)),
+      p4: TEXT.decode(explained.columnText(P4_COLUMN)),
+    };
   }
 }

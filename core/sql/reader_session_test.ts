@@ -203,3 +203,14 @@ Deno.test("what the page source throws ends the session and reaches the caller w
   assert.equal(errorOf(() => count(reader, 1)).code, "view_expired");
   assert.equal(reader.isDead, true);
 });
+
+Deno.test("EXPLAIN shows the program of today's schema", async () => {
+  const database = await openWithHistory(1);
+  const reader = await database.openReader();
+  const plan = (index: number) =>
+    JSON.stringify(queryJson(reader, "EXPLAIN QUERY PLAN SELECT id FROM t WHERE v = 'v1'", [], index).rows);
+  assert.match(plan(2), /SCAN t/);
+  database.execute("CREATE INDEX t_v ON t (v)");
+  assert.equal(count(reader, 3), 1);
+  assert.match(plan(3), /USING COVERING INDEX t_v/);
+});

@@ -8,6 +8,8 @@ export interface SessionLimits {
   readonly walBytesMax: number;
   readonly temporaryBytesMax: number;
   readonly heapBytesMax: number;
+  /** A text, a blob, a row. */
+  readonly valueBytesMax: number;
   readonly resultRowsMax: number;
   readonly resultBytesMax: number;
   readonly idempotencyAnswerBytesMax: number;
@@ -24,6 +26,7 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   walBytesMax: LIMITS.walBytesMax,
   temporaryBytesMax: LIMITS.temporaryBytesMax,
   heapBytesMax: LIMITS.engineHeapBytesMax,
+  valueBytesMax: LIMITS.valueBytesMax,
   resultRowsMax: LIMITS.resultRowsMax,
   resultBytesMax: LIMITS.resultBytesMax,
   idempotencyAnswerBytesMax: LIMITS.idempotencyAnswerBytesMax,

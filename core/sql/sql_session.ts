@@ -71,7 +71,7 @@ export class SqlSession {
     connection.setOption(EngineOption.defensive, true);
     connection.setOption(EngineOption.loadExtension, false);
     connection.setOption(EngineOption.foreignKeys, true);
-    connection.setLimit(EngineLimit.valueBytes, LIMITS.valueBytesMax);
+    connection.setLimit(EngineLimit.valueBytes, options.limits.valueBytesMax);
     connection.setLimit(EngineLimit.sqlBytes, LIMITS.statementBytesMax);
     connection.setLimit(EngineLimit.operations, LIMITS.statementOperationsMax);
     connection.setLimit(EngineLimit.attached, 0);

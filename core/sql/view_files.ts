@@ -1,9 +1,11 @@
 import { assert } from "../base/assert.ts";
 import type { LogIndex } from "../base/ids.ts";
 import { presentAsView } from "../pages/database_header.ts";
-import type { EngineFile, EngineFileKind, EngineFileSystem } from "./engine.ts";
+import { type EngineFile, type EngineFileKind, type EngineFileSystem, READ_REFUSED } from "./engine.ts";
 import type { ViewSource } from "./page_source.ts";
 import { TemporaryFile, TemporarySpace } from "./temporary_file.ts";
+
+const SCHEMA_COOKIE_OFFSET = 40;
 
 /** The files of a reader: one read-only database, as it was at one log index. */
 export class ViewFiles implements EngineFileSystem {
@@ -33,6 +35,16 @@ export class ViewFiles implements EngineFileSystem {
   moveTo(index: LogIndex): void {
     this.#database.moveTo(index);
   }
+
+  /** SQLite changes this number with the schema (https://sqlite.org/fileformat2.html#schema_cookie). */
+  schemaCookie(): number {
+    return this.#database.schemaCookie();
+  }
+
+  /** How often SQLite may read from now on; then it sees an I/O error, and the session goes on. */
+  set readsLeft(count: number) {
+    this.#database.readsLeft = count;
+  }
 }
 
 class ViewDatabaseFile implements EngineFile {
@@ -44,6 +56,7 @@ class ViewDatabaseFile implements EngineFile {
   #hasFirstPage = false;
   #pageCount = 0;
   #viewIndex: LogIndex = -1;
+  readsLeft = Infinity;
 
   constructor(source: ViewSource) {
     this.#source = source;
@@ -64,6 +77,7 @@ class ViewDatabaseFile implements EngineFile {
   }
 
   read(into: Uint8Array, offset: number): number {
+    if (this.readsLeft-- <= 0) return READ_REFUSED;
     const pageNumber = Math.floor(offset / this.#pageSize) + 1;
     if (pageNumber > this.#pageCount) return 0;
     const start = offset % this.#pageSize;
@@ -76,6 +90,11 @@ class ViewDatabaseFile implements EngineFile {
     const page = pageNumber === 1 ? this.#readFirstPage() : this.#readScratch(pageNumber);
     into.set(isWhole ? page : page.subarray(start, start + length));
     return length;
+  }
+
+  schemaCookie(): number {
+    const page = this.#readFirstPage();
+    return new DataView(page.buffer, page.byteOffset).getUint32(SCHEMA_COOKIE_OFFSET);
   }
 
   #readFirstPage(): Uint8Array {

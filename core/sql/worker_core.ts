@@ -5,14 +5,13 @@ import type { Clock, Disk, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import { copyPages } from "../pages/checkpoint_file.ts";
 import { encodePages } from "../pages/entry_body.ts";
-import { LogPageSource } from "../pages/log_page_source.ts";
+import type { LogPageSource } from "../pages/log_page_source.ts";
 import { type PageDamage, PageDamageError } from "../pages/page_damage.ts";
 import { checkDatabaseFile } from "./check_file.ts";
 import type {
   CheckFileMessage,
   CheckpointMessage,
   DatabaseBase,
-  DatabaseUpdate,
   JobDone,
   MessageFromWorker,
   MessageToWorker,
@@ -20,12 +19,13 @@ import type {
   ReadJob,
   ReadMessage,
   TransactionMessage,
+  Verdict,
   WriteMessage,
   WriteResults,
   WriterUpdate,
 } from "./messages.ts";
+import { OpenReaders } from "./open_readers.ts";
 import { packAnswers } from "./packed_answers.ts";
-import { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields } from "./values.ts";
 import type { EngineModule } from "./engine.ts";
@@ -40,11 +40,6 @@ export interface WorkerCoreOptions {
   readonly cancel: Int32Array;
   readonly limits?: Partial<SessionLimits>;
   readonly post: (message: MessageFromWorker, transfer: readonly ArrayBuffer[]) => void;
-}
-
-interface OpenReader {
-  readonly source: LogPageSource;
-  session: ReaderSession | undefined;
 }
 
 interface OpenWriter {
@@ -65,7 +60,7 @@ const REPEATABLE_COPY_ERRORS: ReadonlySet<ErrorCode> = new Set(["data_damaged", 
 export class WorkerCore {
   readonly #options: WorkerCoreOptions;
   readonly #segments: SegmentReader;
-  readonly #readers = new Map<DatabaseId, OpenReader>();
+  readonly #readers: OpenReaders;
   readonly #writers = new Map<DatabaseId, OpenWriter>();
   /** Asked by the sessions while they run: is the job that runs now the one that must stop? */
   readonly #cancel = {
@@ -78,6 +73,12 @@ export class WorkerCore {
   constructor(options: WorkerCoreOptions) {
     this.#options = options;
     this.#segments = new SegmentReader(options.disk, []);
+    this.#readers = new OpenReaders({
+      ...options,
+      cancel: this.#cancel,
+      segments: this.#segments,
+      onDamage: (databaseId, damage) => this.#reportDamage(databaseId, damage),
+    });
   }
 
   handle(message: MessageToWorker): void | Promise<void> {
@@ -103,19 +104,21 @@ export class WorkerCore {
   }
 
   async #read(message: ReadMessage): Promise<void> {
-    for (const update of message.updates) this.#update(update);
+    for (const update of message.updates) this.#readers.update(update);
     let jobIds: number[] = [];
     let runMs: Milliseconds[] = [];
     let outcomes: Outcome<EncodedFields>[] = [];
+    let verdicts: Verdict[] = [];
     const arrivedMs = this.#options.clock.nowMs();
     let heldSinceMs = arrivedMs;
     const flush = (): void => {
       if (jobIds.length === 0) return;
       const answers = packAnswers(outcomes);
-      this.#post({ kind: "read_results", jobIds, runMs, answers }, [bufferOf(answers.bytes)]);
+      this.#post({ kind: "read_results", jobIds, runMs, answers, verdicts }, [bufferOf(answers.bytes)]);
       jobIds = [];
       runMs = [];
       outcomes = [];
+      verdicts = [];
     };
     let beganMs = arrivedMs;
     for (const job of message.jobs) {
@@ -124,6 +127,7 @@ export class WorkerCore {
       outcomes.push(await this.#runRead(job, arrivedMs + job.runMsMax, beganMs));
       const nowMs = this.#options.clock.nowMs();
       runMs.push(nowMs - beganMs);
+      if (job.isJudged && outcomes.at(-1)?.ok === true) verdicts.push(this.#judge(job));
       beganMs = nowMs;
       if (nowMs - heldSinceMs < RESULTS_HELD_MS) continue;
       flush();
@@ -142,35 +146,21 @@ export class WorkerCore {
       if (nowMs >= deadlineMs) {
         throw new NodeError("timeout", "Query waited for a reader past its time limit; try again");
       }
-      const reader = this.#readers.get(job.databaseId);
-      if (reader === undefined) throw new Error(`Database ${job.databaseId} is not open in this worker`);
-      const session = reader.session ??= await this.#openReader(reader.source);
-      try {
-        return { ok: true, value: session.query({ ...job, deadlineMs }).fields };
-      } finally {
-        if (session.isDead) reader.session = undefined;
-      }
+      const session = this.#readers.session(job.databaseId) ?? await this.#readers.open(job.databaseId);
+      return { ok: true, value: session.query({ ...job, deadlineMs }).fields };
     } catch (error) {
       return { ok: false, error: toErrorRecord(error) };
     }
   }
 
-  #openReader(source: LogPageSource): Promise<ReaderSession> {
-    return ReaderSession.open({ ...this.#options, source, cancel: this.#cancel });
-  }
-
-  #update(update: DatabaseUpdate): void {
-    let reader = this.#readers.get(update.databaseId);
-    if (update.base !== undefined) {
-      if (reader === undefined) {
-        const source = this.#newSource(update.base);
-        reader = { source, session: undefined };
-        this.#readers.set(update.databaseId, reader);
-      } else {
-        reader.source.rebase(update.base);
-      }
+  #judge({ databaseId, sql }: ReadJob): Verdict {
+    try {
+      const session = this.#readers.session(databaseId);
+      if (session !== undefined) return { databaseId, sql, ...session.judge(sql) };
+    } catch {
+      // It cannot be explained, so it is not known to be short.
     }
-    for (const delta of update.deltas) reader?.source.add(delta, update.oldestView);
+    return { databaseId, sql, isShort: false, schemaCookie: 0 };
   }
 
   async #write(message: WriteMessage): Promise<void> {
@@ -265,7 +255,7 @@ export class WorkerCore {
   }
 
   async #openWriter(base: DatabaseBase): Promise<OpenWriter> {
-    const source = this.#newSource(base);
+    const source = this.#readers.newSource(base);
     const { pageSize } = base;
     try {
       const session = await WriterSession.open({ ...this.#options, pageSize, source, cancel: this.#cancel });
@@ -276,22 +266,13 @@ export class WorkerCore {
     }
   }
 
-  #newSource(base: DatabaseBase): LogPageSource {
-    const { disk } = this.#options;
-    const onDamage = (damage: PageDamage) => this.#reportDamage(base.databaseId, damage);
-    return new LogPageSource(disk, this.#segments, base, onDamage);
-  }
-
   #reportDamage(databaseId: DatabaseId, damage: PageDamage): void {
     this.#post({ kind: "page_damaged", databaseId, damage });
   }
 
   #close(databaseId: DatabaseId): void {
     this.#closeWriter(databaseId);
-    const reader = this.#readers.get(databaseId);
-    this.#readers.delete(databaseId);
-    reader?.session?.close();
-    reader?.source.close();
+    this.#readers.close(databaseId);
   }
 
   #closeWriter(databaseId: DatabaseId): void {

@@ -1,4 +1,5 @@
-import type { DatabaseId, Milliseconds } from "../base/ids.ts";
+import type { Milliseconds } from "../base/ids.ts";
+import type { DatabaseCursors } from "./database_cursors.ts";
 import type { ReadLane } from "./read_queue.ts";
 import { CANCEL_SLOTS, type MessageFromWorker, type MessageToWorker, type ReadJob } from "./messages.ts";
 
@@ -24,8 +25,8 @@ export class WorkerSlot {
   readonly cancel = new Int32Array(new SharedArrayBuffer(4 * CANCEL_SLOTS));
   readonly #start: (cancel: Int32Array) => SqlWorker;
   #worker: SqlWorker | undefined;
-  /** Databases open there, least recently used first, with the sequence number of the next delta each needs. */
-  readonly cursors = new Map<DatabaseId, number>();
+  /** Databases open there. */
+  readonly cursors: DatabaseCursors;
   segmentsVersion = -1;
   /** It came up and said so. */
   isReady = false;
@@ -40,8 +41,9 @@ export class WorkerSlot {
   #watched = 0;
   #deadlineMs: Milliseconds = Infinity;
 
-  constructor(name: string, start: (cancel: Int32Array) => SqlWorker) {
+  constructor(name: string, cursors: DatabaseCursors, start: (cancel: Int32Array) => SqlWorker) {
     this.name = name;
+    this.cursors = cursors;
     this.#start = start;
   }
 

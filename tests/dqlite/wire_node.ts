@@ -59,9 +59,11 @@ export class WireNode {
         {},
         loadEngineModule(engine),
       ),
+      shortReads: { loadEngine: () => Promise.resolve(loadEngineModule(engine)), cacheKib: 1024 },
       readerCount: 1,
       endOfTurn: queueMicrotask,
-      electionTimeoutMs: 500,
+      // A machine that stands still for a moment must not cost the only member its leadership.
+      electionTimeoutMs: 60_000,
       heartbeatMs: 50,
       checkpointBytes: 1024 * 1024 * 1024,
       checkpointAgeMs: 300_000,

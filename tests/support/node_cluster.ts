@@ -19,6 +19,7 @@ import { SeededRandom } from "./seeded_random.ts";
 import { SimDisk } from "./sim_disk.ts";
 
 const MODULE = loadEngineModule();
+export const SHORT_READS = { loadEngine: () => Promise.resolve(MODULE), cacheKib: 1024 };
 /** One step of the clock: shorter than every period of a node. */
 const STEP_MS = 5;
 /** Ten minutes of the nodes' time: a condition that is not met by then never will be. */
@@ -168,6 +169,7 @@ export class NodeCluster {
       },
       callOnce: (to, method, body) => this.node(Number(to.split(":")[1]) - 7_000).onCall(0, method, body),
       startWorker: startWorker(shell, clock),
+      shortReads: SHORT_READS,
       readerCount: 2,
       endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,

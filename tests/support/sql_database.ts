@@ -1,6 +1,7 @@
 import { NodeError } from "../../core/base/errors.ts";
 import type { LogIndex, Milliseconds } from "../../core/base/ids.ts";
 import type { Random } from "../../core/base/ports.ts";
+import type { EngineName } from "../../core/sql/engine.ts";
 import { ReaderSession } from "../../core/sql/reader_session.ts";
 import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { RowShape, SqlParameters } from "../../core/sql/values.ts";
@@ -64,14 +65,14 @@ export class SqlDatabase {
     });
   }
 
-  openReader(limits: Partial<SessionLimits> = this.limits): Promise<ReaderSession> {
-    return ReaderSession.open({ ...this.#ports(), limits, source: this.pages.source() });
+  openReader(limits: Partial<SessionLimits> = this.limits, engine?: EngineName): Promise<ReaderSession> {
+    return ReaderSession.open({ ...this.#ports(engine), limits, source: this.pages.source() });
   }
 
-  #ports() {
+  #ports(engine?: EngineName) {
     const { clock, random, limits } = this;
     return {
-      module: loadEngineModule(),
+      module: loadEngineModule(engine),
       clock,
       random,
       limits,

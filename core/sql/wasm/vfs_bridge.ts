@@ -1,4 +1,10 @@
-import { type EngineFile, type EngineFileKind, type EngineHost, ResultCode } from "../engine.ts";
+import {
+  type EngineFile,
+  type EngineFileKind,
+  type EngineHost,
+  READ_REFUSED,
+  ResultCode,
+} from "../engine.ts";
 import type { SqliteModule, SqliteVfs } from "./sqlite_module.ts";
 
 const OPEN_MAIN_DATABASE = 0x100;
@@ -127,6 +133,7 @@ export class VfsBridge implements SqliteVfs {
       const into = heap.subarray(data, data + bytes);
       const read = this.#file(file).read(into, (offsetLow >>> 0) + offsetHigh * TWO_POWER_32);
       if (read === bytes) return ResultCode.ok;
+      if (read === READ_REFUSED) return IO_ERROR_READ;
       into.fill(0, read);
       return IO_ERROR_SHORT_READ;
     } catch (error) {

@@ -1,0 +1,140 @@
+/** Short queries on the main thread, in whole nodes: what runs there, what does not, and that nobody sees the difference. */
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { metric, NodeCluster, type NodeTuning } from "../../tests/support/node_cluster.ts";
+import type { QueryRequest } from "./service.ts";
+
+const BY_ID = "SELECT v FROM t WHERE id = ?";
+/** By workers, before a text is judged, and one more while the session on the main thread is made. */
+const RUNS_BEFORE = 5;
+
+async function withRows(
+  body: (cluster: NodeCluster, read: ReadById) => Promise<void>,
+  tuning: NodeTuning = {},
+): Promise<void> {
+  const cluster = await NodeCluster.start(1, tuning);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"));
+  await cluster.finish(
+    cluster.write(
+      1,
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i, 'v' || i FROM n",
+    ),
+  );
+  const read: ReadById = async (sql, parameters, options = {}) =>
+    await cluster.rows(1, sql, { parameters, ...options });
+  await body(cluster, read);
+  await cluster.close();
+}
+
+type ReadById = (
+  sql: string,
+  parameters: readonly (number | string)[],
+  options?: Partial<QueryRequest>,
+) => Promise<unknown[][]>;
+
+const shortReads = (cluster: NodeCluster): number => metric(cluster.node(1), "short_reads_total");
+
+/** Runs it until the main thread does, and shows that it does. */
+async function warm(cluster: NodeCluster, read: ReadById, sql: string, parameters: number[]): Promise<void> {
+  for (let run = 0; run < RUNS_BEFORE; run++) await read(sql, parameters);
+  const before = shortReads(cluster);
+  await read(sql, parameters);
+  strictEqual(shortReads(cluster), before + 1, sql);
+}
+
+Deno.test("a short query that has proved itself runs on the main thread, and sees every write", async () => {
+  await withRows(async (cluster, read) => {
+    await warm(cluster, read, BY_ID, [7]);
+    for (let round = 1; round <= 20; round++) {
+      await cluster.finish(cluster.write(1, `UPDATE t SET v = 'round ${round}' WHERE id = 7`));
+      deepStrictEqual(await read(BY_ID, [7]), [[`round ${round}`]]);
+      deepStrictEqual(await read(BY_ID, [8]), [["v8"]]);
+    }
+    strictEqual(shortReads(cluster), 41);
+  });
+});
+
+Deno.test("what runs beyond its budget is answered by a worker, and not tried again soon", async () => {
+  await withRows(async (cluster, read) => {
+    const range = "SELECT SUM(id) FROM t WHERE id <= ?";
+    await warm(cluster, read, range, [10]);
+    const before = shortReads(cluster);
+    // Too many operations; then too many pages for a view that nothing was read of yet.
+    deepStrictEqual(await read(range, [20_000]), [[200_010_000]]);
+    deepStrictEqual(await read(range, [10]), [[55]]);
+    strictEqual(shortReads(cluster), before);
+  });
+});
+
+Deno.test("large values, many rows and large parameters go to a worker", async () => {
+  await withRows(async (cluster, read) => {
+    await cluster.finish(cluster.write(1, "UPDATE t SET v = zeroblob(100000) WHERE id = 9"));
+    await warm(cluster, read, BY_ID, [1]);
+    const atFirst = shortReads(cluster);
+    strictEqual((await read(BY_ID, [9])).length, 1);
+    strictEqual(shortReads(cluster), atFirst);
+
+    const equal = "SELECT ? = v FROM t WHERE id = 1";
+    for (let run = 0; run <= RUNS_BEFORE; run++) await read(equal, ["x"]);
+    const before = shortReads(cluster);
+    deepStrictEqual(await read(equal, ["x".repeat(20_000)]), [[0]]);
+    strictEqual(shortReads(cluster), before);
+    deepStrictEqual(await read(equal, ["v1"]), [[1]]);
+    strictEqual(shortReads(cluster), before + 1);
+
+    const rows = "SELECT id FROM t WHERE id <= ?";
+    await warm(cluster, read, rows, [2]);
+    strictEqual((await read(rows, [1_500])).length, 1_500);
+  });
+});
+
+Deno.test("a changed schema is judged anew: a view that has become expensive does not run on the main thread", async () => {
+  await withRows(async (cluster, read) => {
+    await cluster.finish(cluster.write(1, "CREATE VIEW w AS SELECT id, v FROM t"));
+    const sql = "SELECT v FROM w WHERE id = ?";
+    await warm(cluster, read, sql, [3]);
+    await cluster.finish(cluster.write(1, "DROP VIEW w"));
+    await rejects(read(sql, [3]), { code: "sql_error" });
+    await cluster.finish(cluster.write(1, "CREATE VIEW w AS SELECT id, upper(v) AS v FROM t"));
+    const before = shortReads(cluster);
+    for (let run = 0; run < 2 * RUNS_BEFORE; run++) deepStrictEqual(await read(sql, [3]), [["V3"]]);
+    strictEqual(shortReads(cluster), before);
+  });
+});
+
+Deno.test("functions and statements that write never run on the main thread", async () => {
+  await withRows(async (cluster, read) => {
+    for (let run = 0; run < 2 * RUNS_BEFORE; run++) {
+      deepStrictEqual(await read("SELECT upper(v) FROM t WHERE id = ?", [2]), [["V2"]]);
+      await rejects(read("DELETE FROM t WHERE id = ?", [2]), { code: "read_only" });
+      await rejects(read("SELECT missing FROM t WHERE id = ?", [2]), { code: "sql_error" });
+    }
+    strictEqual(shortReads(cluster), 0);
+  });
+});
+
+Deno.test("the past is shown by workers, the present beside it by the main thread", async () => {
+  await withRows(async (cluster, read) => {
+    await warm(cluster, read, BY_ID, [5]);
+    const index = metric(cluster.node(1), "commit_index");
+    await cluster.finish(cluster.write(1, "UPDATE t SET v = 'new' WHERE id = 5"));
+    const before = shortReads(cluster);
+    deepStrictEqual(await read(BY_ID, [5], { level: "as_of", asOf: { index } }), [["v5"]]);
+    strictEqual(shortReads(cluster), before);
+    deepStrictEqual(await read(BY_ID, [5]), [["new"]]);
+    strictEqual(shortReads(cluster), before + 1);
+  }, { retainMs: 600_000 });
+});
+
+Deno.test("checkpoints, and a database that is dropped and made anew, do not confuse the main thread", async () => {
+  await withRows(async (cluster, read) => {
+    await warm(cluster, read, BY_ID, [5]);
+    await cluster.finish(cluster.node(1).checkpoint("main", "full", 10_000));
+    deepStrictEqual(await read(BY_ID, [5]), [["v5"]]);
+    await cluster.finish(cluster.write(1, "UPDATE t SET v = 'later' WHERE id = 5"));
+    deepStrictEqual(await read(BY_ID, [5]), [["later"]]);
+    await cluster.finish(cluster.node(1).dropDatabase("main", 10_000));
+    await rejects(read(BY_ID, [5]), { code: "database_not_found" });
+    await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"));
+    deepStrictEqual(await read(BY_ID, [5]), []);
+  });
+});

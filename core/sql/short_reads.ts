@@ -1,0 +1,238 @@
+import type { DatabaseId } from "../base/ids.ts";
+import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
+import { SegmentReader } from "../log/segment_reader.ts";
+import type { SegmentInfo } from "../log/segment_table.ts";
+import type { Database, View } from "../pages/database.ts";
+import type { DatabaseCursors } from "./database_cursors.ts";
+import type { EngineModule } from "./engine.ts";
+import type { Verdict } from "./messages.ts";
+import { OpenReaders } from "./open_readers.ts";
+import type { PoolQuery } from "./pool.ts";
+import { type QueryJob, SchemaChangedError } from "./reader_session.ts";
+import type { SessionLimits } from "./session_limits.ts";
+import type { EncodedFields, SqlParameters } from "./values.ts";
+
+export interface ShortReadsOptions {
+  /** Loads and compiles SQLite for this thread: not before there is a query that is worth it. */
+  readonly loadEngine: () => Promise<EngineModule>;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventSink;
+  /** SQLite's page cache of each database. */
+  readonly cacheKib: number;
+  readonly cursors: DatabaseCursors;
+  readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
+}
+
+/** Runs by workers before one of them judges a text, and before it judges one again that proved long. */
+const JUDGED_AFTER_RUNS = 4;
+const JUDGED_AGAIN_AFTER_RUNS = 1_000;
+/** Texts remembered, and how long they may be: about 1 MB at most. */
+const TEXTS_MAX = 1_000;
+const TEXT_LENGTH_MAX = 1_000;
+/** Databases kept open on this thread: each costs an instance, and its page cache. */
+const DATABASES_MAX = 4;
+/** Pages that a query may read: some tenths of a millisecond when the system has them in its cache. */
+const PAGE_READS_MAX = 64;
+/** Characters and bytes to bind. */
+const PARAMETERS_SIZE_MAX = 16 * 1024;
+
+/** A value larger than this consists of many pages; one that is made takes time to copy. */
+const SESSION_LIMITS: Partial<SessionLimits> = {
+  valueBytesMax: 64 * 1024,
+  resultRowsMax: 1_000,
+  resultBytesMax: 64 * 1024,
+  temporaryBytesMax: 1024 * 1024,
+};
+
+interface KnownText {
+  /** By workers, until one of them judges it. */
+  runsLeft: number;
+  /** The schema with which it was found to be short. */
+  schemaCookie: number | undefined;
+}
+
+/**
+ * Runs queries on the thread of the caller, where the way to a worker and back would take ten times as long as the query.
+ * Only those that are proven short: a worker has run them, has compiled them quickly, and has seen that none of their
+ * operations can take long. And only as far as their budget goes: 8,000 operations, 64 pages, 64 KiB. What does not succeed
+ * here, for whatever reason, is left to a worker: this never fails.
+ */
+export class ShortReads {
+  readonly #options: ShortReadsOptions;
+  readonly #segments: SegmentReader;
+  #segmentsVersion = -1;
+  readonly #texts = new KnownTexts();
+  #readers: OpenReaders | undefined;
+  /** Databases whose session is being made. */
+  readonly #opening = new Set<DatabaseId>();
+  #hasFailed = false;
+  readonly #budget = new Budget();
+  /** Queries run here since the start. */
+  count = 0;
+
+  constructor(options: ShortReadsOptions) {
+    this.#options = options;
+    this.#segments = new SegmentReader(options.disk, []);
+  }
+
+  /** The answer, or undefined: then it is a worker's. */
+  run(view: View, query: PoolQuery): EncodedFields | undefined {
+    const { database } = view;
+    const text = this.#texts.get(database.id, query.sql);
+    if (text?.schemaCookie === undefined) return undefined;
+    if (view.index !== database.published || sizeOf(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
+    if (this.#readers?.session(database.id) === undefined) {
+      void this.#open(database);
+      return undefined;
+    }
+    const { sql, parameters, deadlineMs, format, rowShape } = query;
+    const job = { sql, parameters, deadlineMs, format, rowShape, viewIndex: view.index };
+    return this.#run(database, text, { ...job, schemaCookie: text.schemaCookie });
+  }
+
+  #run(database: Database, text: KnownText, job: QueryJob): EncodedFields | undefined {
+    this.#follow(database);
+    this.#budget.begin();
+    try {
+      const answer = this.#readers?.session(database.id)?.query({ ...job, pageReadsMax: PAGE_READS_MAX });
+      this.count++;
+      return answer?.fields;
+    } catch (error) {
+      // A worker finds out what is wrong, and says so.
+      text.schemaCookie = undefined;
+      text.runsLeft = error instanceof SchemaChangedError ? JUDGED_AFTER_RUNS : JUDGED_AGAIN_AFTER_RUNS;
+      return undefined;
+    }
+  }
+
+  /** A worker is going to run it: shall it judge the text? */
+  wantsVerdict(databaseId: DatabaseId, sql: string): boolean {
+    if (this.#hasFailed || sql.length > TEXT_LENGTH_MAX) return false;
+    const text = this.#texts.get(databaseId, sql) ?? this.#texts.add(databaseId, sql);
+    return --text.runsLeft === 0;
+  }
+
+  onVerdict({ databaseId, sql, isShort, schemaCookie }: Verdict): void {
+    const text = this.#texts.get(databaseId, sql);
+    if (text === undefined) return;
+    text.schemaCookie = isShort ? schemaCookie : undefined;
+    text.runsLeft = JUDGED_AGAIN_AFTER_RUNS;
+  }
+
+  /** Its files are others now, or it is gone. */
+  close(databaseId: DatabaseId): void {
+    this.#options.cursors.forget(databaseId);
+    this.#readers?.close(databaseId);
+  }
+
+  closeAll(): void {
+    for (const databaseId of this.#options.cursors.followed()) this.close(databaseId);
+  }
+
+  stop(): void {
+    this.#hasFailed = true;
+    this.closeAll();
+    this.#segments.close();
+  }
+
+  /** Tells the page index of this thread what has changed. */
+  #follow(database: Database): void {
+    const { cursors, segments } = this.#options;
+    if (!cursors.isCurrent(database)) this.#readers?.update(cursors.advance(database));
+    const { version, list } = segments();
+    if (version === this.#segmentsVersion) return;
+    this.#segments.update(list);
+    this.#segmentsVersion = version;
+  }
+
+  async #open(database: Database): Promise<void> {
+    if (this.#hasFailed || this.#opening.has(database.id)) return;
+    this.#opening.add(database.id);
+    try {
+      this.#readers ??= this.#makeReaders(await this.#options.loadEngine());
+      if (this.#hasFailed) return;
+      const { cursors } = this.#options;
+      this.#follow(database);
+      if (cursors.size > DATABASES_MAX) this.close(cursors.forgetOldest() as DatabaseId);
+      await this.#readers.open(database.id);
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#options.events.event("short_reads_off", { database: database.name, error: String(error) });
+    } finally {
+      this.#opening.delete(database.id);
+    }
+  }
+
+  #makeReaders(module: EngineModule): OpenReaders {
+    const { disk, clock, random, cacheKib } = this.#options;
+    const cancel = this.#budget;
+    // The worker that runs the query next meets the same page.
+    const onDamage = (): void => {};
+    return new OpenReaders({
+      module,
+      disk,
+      clock,
+      random,
+      limits: { ...SESSION_LIMITS, cacheKib },
+      cancel,
+      segments: this.#segments,
+      onDamage,
+    });
+  }
+}
+
+/**
+ * A session asks every 4,000 operations whether to stop. It counts the operations of all runs of a statement, so that a run may
+ * hear the question after its first operation: the second one counts.
+ */
+class Budget {
+  #questions = 0;
+
+  begin(): void {
+    this.#questions = 0;
+  }
+
+  isCancelled(): boolean {
+    return ++this.#questions > 1;
+  }
+}
+
+/** Texts by their database, the least recently used database first. */
+class KnownTexts {
+  readonly #databases = new Map<DatabaseId, Map<string, KnownText>>();
+  #size = 0;
+
+  get(databaseId: DatabaseId, sql: string): KnownText | undefined {
+    return this.#databases.get(databaseId)?.get(sql);
+  }
+
+  add(databaseId: DatabaseId, sql: string): KnownText {
+    const texts = this.#databases.get(databaseId) ?? new Map<string, KnownText>();
+    this.#databases.delete(databaseId);
+    this.#databases.set(databaseId, texts);
+    const text = { runsLeft: JUDGED_AFTER_RUNS, schemaCookie: undefined };
+    texts.set(sql, text);
+    this.#size++;
+    while (this.#size > TEXTS_MAX) this.#forgetOldest();
+    return text;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#databases;
+    if (oldest === undefined) return;
+    const [databaseId, texts] = oldest;
+    const [sql] = texts.keys();
+    if (texts.delete(sql as string)) this.#size--;
+    if (texts.size === 0) this.#databases.delete(databaseId);
+  }
+}
+
+function sizeOf(parameters: SqlParameters): number {
+  let size = 0;
+  for (const value of Array.isArray(parameters) ? parameters : Object.values(parameters)) {
+    if (typeof value === "string" || value instanceof Uint8Array) size += value.length;
+  }
+  return size;
+}

@@ -38,15 +38,30 @@ export class ReadPath {
 
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
     const { pool, store } = this.#options;
+    const { database, level, sql, parameters, format, rowShape, signal } = request;
+    const query = {
+      sql,
+      parameters,
+      format,
+      rowShape,
+      deadlineMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
     let at: LogIndex | undefined;
-    if (request.level === "as_of") at = await this.#moment(request.asOf ?? { index: 0 }, deadlineMs);
-    else await this.reach(request.level, request.index, request.maxAgeMs, deadlineMs);
-    const view = this.openView(request.database, at);
+    if (level === "as_of") {
+      at = await this.#moment(request.asOf ?? { index: 0 }, deadlineMs);
+    } else {
+      const reached = this.#reach(level, request.index, request.maxAgeMs, deadlineMs);
+      if (reached !== undefined) await reached;
+      const fields = pool.readShort(this.find(database), query);
+      if (fields !== undefined) {
+        return { fields, index: store.publishedIndex, ageMs: this.#options.leaderAgeMs() };
+      }
+    }
+    const view = this.openView(database, at);
     const index = at ?? store.publishedIndex;
     try {
-      const { sql, parameters, format, rowShape, signal } = request;
-      const query = { sql, parameters, format, rowShape, deadlineMs };
-      const fields = await pool.read(view, signal === undefined ? query : { ...query, signal });
+      const fields = await pool.read(view, query);
       mustBeKept(view);
       return { fields, index, ageMs: this.#options.leaderAgeMs() };
     } catch (error) {
@@ -65,16 +80,31 @@ export class ReadPath {
     maxAgeMs: Milliseconds | undefined,
     deadlineMs: Milliseconds,
   ): Promise<void> {
+    await this.#reach(level, index, maxAgeMs, deadlineMs);
+  }
+
+  /** Undefined when there is nothing to wait for: a promise would cost more than a short query. */
+  #reach(
+    level: ReadLevel,
+    index: LogIndex | undefined,
+    maxAgeMs: Milliseconds | undefined,
+    deadlineMs: Milliseconds,
+  ): Promise<unknown> | undefined {
     switch (level) {
       case "linearizable":
-        return await this.#published(await this.#options.gate.confirm(deadlineMs), deadlineMs);
+        return this.#confirmed(deadlineMs);
       case "index":
-        return await this.#published(index ?? 0, deadlineMs);
+        return this.#published(index ?? 0, deadlineMs);
       case "stale":
-        return this.#mustBeFresh(maxAgeMs);
+        this.#mustBeFresh(maxAgeMs);
+        return undefined;
       case "as_of":
-        return;
+        return undefined;
     }
+  }
+
+  async #confirmed(deadlineMs: Milliseconds): Promise<void> {
+    await this.#published(await this.#options.gate.confirm(deadlineMs), deadlineMs);
   }
 
   /**
@@ -126,10 +156,10 @@ export class ReadPath {
     return indexAt(asOf.wallMs, this.#options.store, this.#options.log);
   }
 
-  async #published(index: LogIndex, deadlineMs: Milliseconds): Promise<void> {
+  #published(index: LogIndex, deadlineMs: Milliseconds): Promise<unknown> | undefined {
     const { store } = this.#options;
-    if (index <= store.publishedIndex) return;
-    await this.#waiters.wait(index, undefined, deadlineMs, () =>
+    if (index <= store.publishedIndex) return undefined;
+    return this.#waiters.wait(index, undefined, deadlineMs, () =>
       new NodeError(
         "index_not_reached",
         `Cannot read at index ${index}: this node has reached ${store.publishedIndex}; try again or ask another node`,

@@ -135,14 +135,15 @@ export class SqlPool {
     return this.#waiting.length;
   }
 
-  /** Runs a query at an open view; the caller closes the view afterwards. A short one has run when this returns. */
-  read(view: View, query: PoolQuery): EncodedFields | Promise<EncodedFields> {
-    if (this.#stopped || this.#refusesQueries) throw stopping();
-    if (query.signal?.aborted) throw cancelled();
-    return this.#shortReads?.run(view, query) ?? this.#queue(view, query);
+  /** The answer to a short query, at what is published; undefined: it is for `read`. */
+  readShort(database: Database, query: PoolQuery): EncodedFields | undefined {
+    if (this.#shortReads === undefined || this.#refusesQueries || query.signal?.aborted) return undefined;
+    return this.#shortReads.run(database, query);
   }
 
-  #queue(view: View, query: PoolQuery): Promise<EncodedFields> {
+  /** Runs a query at an open view; the caller closes the view afterwards. */
+  read(view: View, query: PoolQuery): Promise<EncodedFields> {
+    if (this.#stopped || this.#refusesQueries) throw stopping();
     if (this.#waiting.length >= LIMITS.readQueueLengthMax) {
       throw new NodeError(
         "queue_full",
@@ -153,6 +154,7 @@ export class SqlPool {
       );
     }
     const { signal, deadlineMs, ...rest } = query;
+    if (signal?.aborted) throw cancelled();
     const jobId = this.#newJobId();
     const { id: databaseId } = view.database;
     const isJudged = this.#shortReads?.wantsVerdict(databaseId, query.sql) ?? false;

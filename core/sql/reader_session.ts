@@ -31,7 +31,7 @@ export interface QueryJob {
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
   /** Run it only if this is still the schema; else SchemaChangedError. */
-  readonly schemaCookie?: number;
+  readonly schemaCookie?: number | undefined;
   /** How often SQLite may read pages for it; beyond that it fails. Missing: as often as it wants. */
   readonly pageReadsMax?: number;
 }

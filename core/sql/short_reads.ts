@@ -2,13 +2,13 @@ import type { DatabaseId } from "../base/ids.ts";
 import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
-import type { Database, View } from "../pages/database.ts";
+import type { Database } from "../pages/database.ts";
 import type { DatabaseCursors } from "./database_cursors.ts";
 import type { EngineModule } from "./engine.ts";
 import type { Verdict } from "./messages.ts";
 import { OpenReaders } from "./open_readers.ts";
 import type { PoolQuery } from "./pool.ts";
-import { type QueryJob, SchemaChangedError } from "./reader_session.ts";
+import { type ReaderSession, SchemaChangedError } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields, SqlParameters } from "./values.ts";
 
@@ -77,28 +77,40 @@ export class ShortReads {
     this.#segments = new SegmentReader(options.disk, []);
   }
 
-  /** The answer, or undefined: then it is a worker's. */
-  run(view: View, query: PoolQuery): EncodedFields | undefined {
-    const { database } = view;
+  /** The answer at what is published, or undefined: then it is a worker's. */
+  run(database: Database, query: PoolQuery): EncodedFields | undefined {
     const text = this.#texts.get(database.id, query.sql);
     if (text?.schemaCookie === undefined) return undefined;
-    if (view.index !== database.published || sizeOf(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
-    if (this.#readers?.session(database.id) === undefined) {
+    if (sizeOf(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
+    const session = this.#readers?.session(database.id);
+    if (session === undefined) {
       void this.#open(database);
       return undefined;
     }
-    const { sql, parameters, deadlineMs, format, rowShape } = query;
-    const job = { sql, parameters, deadlineMs, format, rowShape, viewIndex: view.index };
-    return this.#run(database, text, { ...job, schemaCookie: text.schemaCookie });
+    return this.#run(session, database, text, query);
   }
 
-  #run(database: Database, text: KnownText, job: QueryJob): EncodedFields | undefined {
+  #run(
+    session: ReaderSession,
+    database: Database,
+    text: KnownText,
+    { sql, parameters, deadlineMs, format, rowShape }: PoolQuery,
+  ): EncodedFields | undefined {
     this.#follow(database);
     this.#budget.begin();
     try {
-      const answer = this.#readers?.session(database.id)?.query({ ...job, pageReadsMax: PAGE_READS_MAX });
+      const { fields } = session.query({
+        sql,
+        parameters,
+        deadlineMs,
+        format,
+        rowShape,
+        viewIndex: database.published,
+        schemaCookie: text.schemaCookie,
+        pageReadsMax: PAGE_READS_MAX,
+      });
       this.count++;
-      return answer?.fields;
+      return fields;
     } catch (error) {
       // A worker finds out what is wrong, and says so.
       text.schemaCookie = undefined;

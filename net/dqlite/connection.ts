@@ -70,10 +70,14 @@ export class DqliteConnection {
       const frame = await next;
       stream.isIdle = false;
       if (frame === undefined) return;
+      const interruption = new Interruption();
+      stream.onNext = (following) => {
+        if (following === undefined || following.type === RequestType.interrupt) interruption.abort();
+      };
       // What comes next is read already now: it may be an Interrupt, or the end.
       next = stream.next();
       this.#isServing = true;
-      const goesOn = await this.#serve(this.#dispatcher, frame, interruptedBy(next));
+      const goesOn = await this.#serve(this.#dispatcher, frame, interruption);
       this.#isServing = false;
       stream.release(frame);
       if (!goesOn || this.#isDraining) return;
@@ -95,62 +99,64 @@ export class DqliteConnection {
   }
 
   /** @throws SendError when the client is gone; anything else is what made the rest of the answer impossible */
-  async #send(answer: Answer, signal: CancelSignal): Promise<boolean> {
+  #send(answer: Answer, signal: CancelSignal): boolean | Promise<boolean> {
     switch (answer.kind) {
       case "response":
-        await this.#write(answer.response);
-        return true;
+        return this.#write(answer.response);
       case "parts":
-        await this.#sendParts(answer, signal);
-        return true;
+        return this.#sendParts(answer, signal);
       case "stream":
-        try {
-          for await (const chunk of answer.chunks) await this.#writeBytes(chunk);
-        } catch (error) {
-          this.#report(error);
-          // The head of the message has promised bytes that do not exist.
-          throw new SendError();
-        }
-        return true;
+        return this.#sendStream(answer);
       case "close":
         return false;
     }
   }
 
+  async #sendStream({ chunks }: Extract<Answer, { kind: "stream" }>): Promise<boolean> {
+    try {
+      for await (const chunk of chunks) await this.#writeBytes(chunk);
+    } catch (error) {
+      this.#report(error);
+      // The head of the message has promised bytes that do not exist.
+      throw new SendError();
+    }
+    return true;
+  }
+
   async #sendParts(
     { parts, bytes }: Extract<Answer, { kind: "parts" }>,
     signal: CancelSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { answers } = this.#context;
     answers.bytes += bytes;
     try {
       for (const part of parts) {
         await this.#writeBytes(part);
         // The client drops the rest anyway; it waits for the answer to its Interrupt.
-        if (signal.aborted) return;
+        if (signal.aborted) break;
       }
     } finally {
       answers.bytes -= bytes;
     }
+    return true;
   }
 
-  async #write(response: Response): Promise<void> {
+  async #write(response: Response): Promise<true> {
     const writer = new TupleWriter();
     writeResponse(writer, response);
     await this.#writeBytes(writer.take());
+    return true;
   }
 
-  async #writeBytes(bytes: Uint8Array): Promise<void> {
-    try {
-      await this.stream.write(bytes);
-    } catch {
+  #writeBytes(bytes: Uint8Array): Promise<void> {
+    return this.stream.write(bytes).catch(() => {
       throw new SendError();
-    }
+    });
   }
 
   /** Where the next frame begins is not known any more: the client is told why, as far as it still listens. */
   async #refuse({ message }: FrameError): Promise<void> {
-    await this.#write({ kind: "failure", code: FailureCode.malformed, message }).catch(() => {});
+    await this.#write({ kind: "failure", code: FailureCode.malformed, message }).catch(() => false);
   }
 
   #report(error: unknown): void {
@@ -163,12 +169,3 @@ export class DqliteConnection {
 
 /** The client is gone, or does not take its answer. */
 class SendError extends Error {}
-
-function interruptedBy(next: Promise<Frame | undefined>): CancelSignal {
-  const interruption = new Interruption();
-  const abort = (): void => interruption.abort();
-  next.then((frame) => {
-    if (frame === undefined || frame.type === RequestType.interrupt) abort();
-  }, abort);
-  return interruption;
-}

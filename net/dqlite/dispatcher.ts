@@ -36,54 +36,54 @@ export class Dispatcher {
    * @param signal aborts when the client interrupts or leaves
    * @throws whatever `failureOf` knows to turn into a Failure
    */
-  async answer(request: Request, signal: CancelSignal): Promise<Answer> {
+  answer(request: Request, signal: CancelSignal): Answer | Promise<Answer> {
     switch (request.kind) {
       case "leader":
-        return await this.#cluster.leader(this.#version);
+        return this.#cluster.leader(this.#version);
       case "client":
         return respond({ kind: "welcome", heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS });
       case "heartbeat":
         throw new FailureError(FAILURE.requestTypeUnknown);
       case "open":
-        return await this.#sql.open(request);
+        return this.#sql.open(request);
       case "prepare":
-        return await this.#sql.prepare(request, signal);
+        return this.#sql.prepare(request, signal);
       case "exec":
-        return await this.#sql.exec(request, signal);
+        return this.#sql.exec(request, signal);
       case "query":
-        return await this.#sql.query(request, signal);
+        return this.#sql.query(request, signal);
       case "finalize":
         return this.#sql.finalize(request);
       case "exec_sql":
-        return await this.#sql.execSql(request, signal);
+        return this.#sql.execSql(request, signal);
       case "query_sql":
-        return await this.#sql.querySql(request, signal);
+        return this.#sql.querySql(request, signal);
       case "interrupt":
         return EMPTY;
       case "connect":
         return { kind: "close" };
       case "add":
-        return await this.#cluster.add(request);
+        return this.#cluster.add(request);
       case "assign":
-        return await this.#cluster.assign(request);
+        return this.#cluster.assign(request);
       case "remove":
-        return await this.#cluster.remove(request);
+        return this.#cluster.remove(request);
       case "dump":
-        return await this.#cluster.dump(request);
+        return this.#cluster.dump(request);
       case "cluster":
-        return await this.#cluster.cluster(request);
+        return this.#cluster.cluster(request);
       case "transfer":
-        return await this.#cluster.transfer(request);
+        return this.#cluster.transfer(request);
       case "describe":
         return this.#cluster.describe();
       case "weight":
-        return await this.#cluster.weight(request);
+        return this.#cluster.weight(request);
       case "hello":
         return this.#calls.hello(request);
       case "read":
-        return await this.#calls.read(request, signal);
+        return this.#calls.read(request, signal);
       case "write":
-        return await this.#calls.write(request);
+        return this.#calls.write(request);
     }
   }
 

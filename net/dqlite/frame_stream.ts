@@ -44,6 +44,8 @@ export class FrameStream {
   #readDeadlineMs: Milliseconds;
   #idleDeadlineMs: Milliseconds = Infinity;
   #writeDeadlineMs: Milliseconds = Infinity;
+  /** Hears of each frame, and of the end, before `next` resolves. */
+  onNext: ((frame: Frame | undefined) => void) | undefined;
 
   constructor(stream: ByteStream, clock: Clock, limits: FrameStreamLimits, budget: ByteBudget) {
     this.#stream = stream;
@@ -62,7 +64,7 @@ export class FrameStream {
         this.#readDeadlineMs = Infinity;
         return word;
       }
-      if (!await this.#fill()) return undefined;
+      if (!this.#take(await this.#read())) return undefined;
     }
   }
 
@@ -76,12 +78,15 @@ export class FrameStream {
       const frame = this.#reader.next();
       if (frame !== undefined) {
         this.#readDeadlineMs = Infinity;
+        this.onNext?.(frame);
         return frame;
       }
       this.#readDeadlineMs = this.#reader.isMidFrame
         ? this.#clock.nowMs() + this.#limits.readMsMax
         : Infinity;
-      if (!await this.#fill()) return undefined;
+      if (this.#take(await this.#read())) continue;
+      this.onNext?.(undefined);
+      return undefined;
     }
   }
 
@@ -119,14 +124,13 @@ export class FrameStream {
     }
   }
 
-  /** @returns false at the end; a broken socket is an ended one */
-  async #fill(): Promise<boolean> {
-    let count: number | null;
-    try {
-      count = await this.#stream.read(this.#chunk);
-    } catch {
-      return false;
-    }
+  #read(): Promise<number | null> {
+    // A broken socket is an ended one.
+    return this.#stream.read(this.#chunk).catch(() => null);
+  }
+
+  /** @returns false at the end */
+  #take(count: number | null): boolean {
     if (count === null || this.#isClosed) return false;
     this.#held += count;
     this.#budget.bytes += count;

@@ -18,8 +18,8 @@ const UTF8 = new TextEncoder();
 export class RowsEncoder {
   readonly #columnCount: number;
   readonly #partBytes: number;
-  /** Head of the frame and names of the columns, repeated in every part. */
-  readonly #opening: Uint8Array;
+  /** Head of the frame and names of the columns, repeated in every part: so many bytes of the first one. */
+  readonly #openingBytes: number;
   /** Where rows go that are written column by column, after `startRow()`. */
   readonly writer = new TupleWriter();
   #isFinished = false;
@@ -29,7 +29,7 @@ export class RowsEncoder {
     this.#partBytes = partBytes;
     beginFrame(this.writer);
     writeColumns(this.writer, columns);
-    this.#opening = this.writer.peek().slice();
+    this.#openingBytes = this.writer.length;
   }
 
   /**
@@ -62,10 +62,10 @@ export class RowsEncoder {
     assert(!this.#isFinished, "A finished result takes no rows");
     assert(this.#columnCount > 0, "There are no rows of a result of 0 columns");
     // Names of columns alone may be larger than a part; each part still has a row.
-    const bytesMin = Math.max(this.#partBytes, this.#opening.byteLength + 1);
+    const bytesMin = Math.max(this.#partBytes, this.#openingBytes + 1);
     if (this.writer.length < bytesMin) return undefined;
     const part = this.#endPart(EndMarker.more);
-    this.writer.bytes(this.#opening);
+    this.writer.bytes(part.subarray(0, this.#openingBytes));
     return part;
   }
 

@@ -46,7 +46,7 @@ export class Session {
    * @param signal stops a query, and a statement inside a transaction; another write cannot be stopped once it is sent
    * @returns undefined for BEGIN, COMMIT and ROLLBACK
    */
-  async run(
+  run(
     statement: SqlStatement,
     parameters: readonly SqlParameter[],
     signal: CancelSignal,
@@ -54,22 +54,24 @@ export class Session {
     switch (statement.kind) {
       case "begin":
       case "begin_immediate":
-        return await this.#begin(statement.kind === "begin_immediate");
+        return this.#begin(statement.kind === "begin_immediate");
       case "commit":
-        return await this.#commit();
+        return this.#commit();
       case "rollback":
-        return await this.#rollback();
+        return this.#rollback();
       case "savepoint":
-        if (this.#state.kind === "none") throw refusal("SAVEPOINT needs a transaction: say BEGIN first");
-        return await this.#runInTransaction(statement.text, parameters, signal);
+        if (this.#state.kind === "none") {
+          return Promise.reject(refusal("SAVEPOINT needs a transaction: say BEGIN first"));
+        }
+        return this.#runInTransaction(statement.text, parameters, signal);
       case "read":
       case "write":
         if (this.#state.kind !== "none") {
-          return await this.#runInTransaction(statement.text, parameters, signal);
+          return this.#runInTransaction(statement.text, parameters, signal);
         }
         return statement.kind === "read"
-          ? await this.#query(statement.text, parameters, signal)
-          : await this.#write(statement.text, parameters);
+          ? this.#query(statement.text, parameters, signal)
+          : this.#write(statement.text, parameters);
     }
   }
 

@@ -75,28 +75,28 @@ export class SqlRequests {
     return EMPTY;
   }
 
-  async exec(request: ExecRequest, signal: CancelSignal): Promise<Answer> {
+  exec(request: ExecRequest, signal: CancelSignal): Promise<Answer> {
     const session = this.#sessionOf(request.databaseId);
     const statement = this.#statements.get(request.statementId);
-    return await this.#runForResult(session, [statement], request.parameters, signal);
+    return this.#runForResult(session, [statement], request.parameters, signal);
   }
 
-  async execSql({ databaseId, sql, parameters }: ExecSqlRequest, signal: CancelSignal): Promise<Answer> {
+  execSql({ databaseId, sql, parameters }: ExecSqlRequest, signal: CancelSignal): Promise<Answer> {
     const session = this.#sessionOf(databaseId);
-    return await this.#runForResult(session, statementsOf(sql), parameters, signal);
+    return this.#runForResult(session, statementsOf(sql), parameters, signal);
   }
 
-  async query(request: QueryRequest, signal: CancelSignal): Promise<Answer> {
+  query(request: QueryRequest, signal: CancelSignal): Promise<Answer> {
     const session = this.#sessionOf(request.databaseId);
     const statement = this.#statements.get(request.statementId);
-    return await this.#runForRows(session, statement, request.parameters, signal);
+    return this.#runForRows(session, statement, request.parameters, signal);
   }
 
-  async querySql({ databaseId, sql, parameters }: QuerySqlRequest, signal: CancelSignal): Promise<Answer> {
+  querySql({ databaseId, sql, parameters }: QuerySqlRequest, signal: CancelSignal): Promise<Answer> {
     const session = this.#sessionOf(databaseId);
     const { statement, hasTail } = onlyStatement(sql);
     if (hasTail) throw new FailureError(FAILURE.statementTail);
-    return await this.#runForRows(session, statement, parameters, signal);
+    return this.#runForRows(session, statement, parameters, signal);
   }
 
   /** The connection is gone. */

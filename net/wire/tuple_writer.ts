@@ -7,6 +7,8 @@ const CAPACITY_BYTES_MIN = 256;
 const SHORT_TEXT_LENGTH_MAX = 48;
 /** Up to this length room for the worst case is cheaper than a second call. */
 const MEDIUM_TEXT_LENGTH_MAX = 1_024;
+const NOTHING = new Uint8Array(0);
+const NOTHING_VIEW = new DataView(NOTHING.buffer);
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** Bytes until the next multiple of 8. */
@@ -17,14 +19,15 @@ export const paddingOf = (bytes: number): number => -bytes & 7;
  * but `u8` and `u32` begins and ends at a multiple of 8 bytes; callers write u32 in pairs. Padding is always zero.
  */
 export class TupleWriter {
-  #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
+  #bytes = NOTHING;
+  #view = NOTHING_VIEW;
   #length = 0;
+  /** Of the next buffer, which is made when something is written. */
+  #capacityBytes: number;
 
   /** @param capacityBytes expected size, so that nothing is copied */
   constructor(capacityBytes = CAPACITY_BYTES_MIN) {
-    this.#bytes = new Uint8Array(Math.max(capacityBytes, CAPACITY_BYTES_MIN));
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#capacityBytes = capacityBytes;
   }
 
   /** Bytes written so far; where the next field begins. */
@@ -177,9 +180,10 @@ export class TupleWriter {
    */
   take(capacityBytes = CAPACITY_BYTES_MIN): Uint8Array<ArrayBuffer> {
     const taken = this.peek();
-    this.#bytes = new Uint8Array(Math.max(capacityBytes, CAPACITY_BYTES_MIN));
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = NOTHING;
+    this.#view = NOTHING_VIEW;
     this.#length = 0;
+    this.#capacityBytes = capacityBytes;
     return taken;
   }
 
@@ -228,7 +232,8 @@ export class TupleWriter {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
+    const capacityBytes = Math.max(this.#capacityBytes, CAPACITY_BYTES_MIN, this.#bytes.byteLength * 2);
+    const grown = new Uint8Array(Math.max(needed, capacityBytes));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);

@@ -72,6 +72,9 @@ export const LIMITS = {
   /** Peer calls (forwarded writes and administration) under way to one peer. */
   peerCallsMax: 8_192,
 
+  /** A promise to a leader that holds a lease: so long a member neither votes nor campaigns after a start. */
+  leaseMsMax: 500,
+
   segmentBytesMax: 64 * MIB,
   /** Given up when the disk is full: room for what is under way, votes and membership while writes are refused. */
   diskReserveBytes: 16 * MIB,

@@ -3,7 +3,7 @@ import { ManualClock } from "../../tests/support/manual_clock.ts";
 import { NodeError } from "../base/errors.ts";
 import { LeaderContact } from "./leader_contact.ts";
 
-const HEARTBEAT = { kind: "heartbeat", from: 1, to: 2, commitIndex: 0, readRound: 0 } as const;
+const HEARTBEAT = { kind: "heartbeat", from: 1, to: 2, commitIndex: 0, readRound: 0, leaseMs: 0 } as const;
 
 Deno.test("LeaderContact measures from the last word of a leader of this term or a later one", () => {
   const clock = new ManualClock();
@@ -12,7 +12,7 @@ Deno.test("LeaderContact measures from the last word of a leader of this term or
   contact.onMessage({ ...HEARTBEAT, term: 3 }, 3);
   clock.advance(40);
   contact.onMessage({ ...HEARTBEAT, term: 2 }, 3);
-  contact.onMessage({ kind: "heartbeat_reply", from: 1, to: 2, term: 3, readRound: 0 }, 3);
+  contact.onMessage({ kind: "heartbeat_reply", from: 1, to: 2, term: 3, readRound: 0, leaseMs: 0 }, 3);
   strictEqual(contact.ageMs, 40);
 });
 

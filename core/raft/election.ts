@@ -15,7 +15,8 @@ export function admit(state: RaftState, message: Message): boolean {
 function admitNewer(state: RaftState, message: Message): boolean {
   switch (message.kind) {
     case "vote":
-      if (!message.transfer && heardLeaderRecently(state)) return false;
+      // Whoever may hold a lease relies on it, also when leadership is handed over.
+      if (state.promise.isBinding || (!message.transfer && heardLeaderRecently(state))) return false;
       // A dry run promises nothing, so it raises no term.
       if (!message.preVote) state.becomeFollower(message.term, 0);
       return true;
@@ -85,7 +86,7 @@ export function onVote(state: RaftState, message: VoteMessage): void {
   const free = state.vote === message.from ||
     (state.vote === 0 && state.leaderId === 0) ||
     (message.preVote && message.term > state.term);
-  const granted = free && isUpToDate(state, message);
+  const granted = free && !state.promise.isBinding && isUpToDate(state, message);
   if (granted && !message.preVote) {
     state.vote = message.from;
     state.electionElapsed = 0;

@@ -23,6 +23,7 @@ const heartbeat = (from: number, term: number): Message => ({
   term,
   commitIndex: 0,
   readRound: 0,
+  leaseMs: 0,
 });
 
 /** What node 1 in term 4 answers: `[granted, term]`, or undefined for no answer. */

@@ -151,6 +151,7 @@ export function onHeartbeat(state: RaftState, message: HeartbeatMessage): void {
     to: message.from,
     term: state.term,
     readRound: message.readRound,
+    leaseMs: state.promise.make(message.from, message.leaseMs),
   });
 }
 

@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
-import type { LogIndex, NodeId } from "../base/ids.ts";
+import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
+import { Lease } from "./lease.ts";
 import { encodeMembership, isJoint, isSpare, leaveJoint, type Membership } from "./membership.ts";
 import { type AppendReply, EntryType, type HeartbeatReply, type ReadIndexMessage } from "./message.ts";
 import { type ChangeRefusal, type MembershipChange, planChange } from "./plan_change.ts";
@@ -36,6 +37,11 @@ export class Leader {
   readonly #progress = new Map<NodeId, Progress>();
   readonly #reads = new ReadRounds();
   readonly #uncommitted: Uncommitted;
+  readonly #lease: Lease;
+  /** Leadership is handed over when those who have promised are free. */
+  #handOverWaits = false;
+  /** A read was answered under the lease since the last output. */
+  #renewalWanted = false;
   /** Index of the empty entry that began the term. */
   readonly #termStart: LogIndex;
   transferTarget: NodeId = 0;
@@ -49,6 +55,7 @@ export class Leader {
   constructor(state: RaftState) {
     this.#state = state;
     this.#uncommitted = new Uncommitted(state.options.uncommittedBytesMax);
+    this.#lease = new Lease(state.options.lease);
     this.#termStart = state.log.lastIndex + 1;
   }
 
@@ -111,6 +118,7 @@ export class Leader {
     if (target === this.transferTarget) return;
     this.transferTarget = target;
     this.#transferElapsed = 0;
+    this.#lease.suspend();
     this.#maybeHandOver(follower);
   }
 
@@ -119,6 +127,8 @@ export class Leader {
     this.#quorumElapsed++;
     this.#heartbeatElapsed++;
     if (this.transferTarget !== 0 && ++this.#transferElapsed >= electionTicks) this.#abortTransfer("timeout");
+    const target = this.#progress.get(this.transferTarget);
+    if (this.#handOverWaits && target !== undefined) this.#maybeHandOver(target);
     if (this.#quorumElapsed >= electionTicks) {
       this.#quorumElapsed = 0;
       if (!this.#quorumIsActive()) return this.#standDown("no_quorum");
@@ -157,7 +167,13 @@ export class Leader {
     follower.heard(this.#state.tickCount);
     follower.probeOut = false;
     if (follower.state === "replicate" && follower.inFlight.count > 0) follower.askDue = true;
-    if (message.readRound <= follower.readRound || message.readRound > this.#reads.newest) return;
+    if (message.readRound > this.#reads.newest) return;
+    const promisedFromMs = this.#lease.countsFromMs(message.readRound, message.leaseMs);
+    if (promisedFromMs > follower.promisedFromMs) {
+      follower.promisedFromMs = promisedFromMs;
+      this.#countPromises();
+    }
+    if (message.readRound <= follower.readRound) return;
     follower.readRound = message.readRound;
     this.#confirmReads();
   }
@@ -169,6 +185,19 @@ export class Leader {
   /** Serves a read once a quorum has shown, after this call, that nobody newer leads (thesis, 6.4). */
   read(read: WaitingRead): void {
     if (!this.#reads.add(read)) this.#answer(read, 0, true);
+  }
+
+  /** An index at which a read may be served at once; undefined without a lease. */
+  readNow(): LogIndex | undefined {
+    const { commitIndex } = this.#state;
+    if (commitIndex < this.#termStart || !this.#lease.holds) return undefined;
+    this.#state.leaseReadCount++;
+    this.#renewalWanted = true;
+    return commitIndex;
+  }
+
+  get leaseLeftMs(): Milliseconds {
+    return this.#lease.leftMs;
   }
 
   unreachable(id: NodeId): void {
@@ -191,13 +220,10 @@ export class Leader {
   /** Called before each output: sends what has come up since the last one. */
   flush(): void {
     const state = this.#state;
-    if (this.#reads.mayBegin && state.commitIndex >= this.#termStart) {
-      this.#reads.begin(state.commitIndex);
-      this.#heartbeatDue = true;
-      this.#confirmReads();
-    }
+    if (state.commitIndex >= this.#termStart) this.#serveReads();
+    const leaseMs = this.#heartbeatDue ? this.#lease.ask() : 0;
     for (const follower of this.#progress.values()) {
-      if (this.#heartbeatDue) sendHeartbeat(state, follower, this.#reads.newest);
+      if (this.#heartbeatDue) sendHeartbeat(state, follower, this.#reads.newest, leaseMs);
       if (follower.state === "spare") continue;
       replicate(state, follower);
       // What was just sent ends with the entry that made it a spare.
@@ -206,6 +232,23 @@ export class Leader {
     if (this.#heartbeatDue) this.#heartbeatElapsed = 0;
     this.#heartbeatDue = false;
     if (this.#standsDown) this.#standDown("removed");
+  }
+
+  /** Under a lease at once; else in a round, which asks for the next lease. */
+  #serveReads(): void {
+    const { commitIndex } = this.#state;
+    const reads = this.#reads;
+    if (reads.hasGathered && this.#lease.holds) {
+      this.#state.leaseReadCount += reads.answerGathered((read) => this.#answer(read, commitIndex, false));
+      this.#renewalWanted = true;
+    }
+    const isRenewal = this.#renewalWanted && this.#lease.isAttemptDue;
+    this.#renewalWanted = false;
+    if (!reads.mayBegin || !(reads.hasGathered || isRenewal)) return;
+    reads.begin(commitIndex);
+    this.#lease.roundBegins(reads.newest);
+    this.#heartbeatDue = true;
+    this.#confirmReads();
   }
 
   #maybeCommit(): void {
@@ -254,6 +297,20 @@ export class Leader {
       else if (progress.state === "spare") progress.becomeProbe(Math.max(1, this.#termStart));
       this.#progress.set(id, progress);
     }
+    this.#countPromises();
+  }
+
+  /**
+   * A lease stands on promises of the quorum in force, whatever the membership was when they were made. A leader counts by
+   * itself: it votes for nobody before it has stood down. One without a vote has no lease: an election may do without it.
+   */
+  #countPromises(): void {
+    const { membership, id: self } = this.#state;
+    const fromMs = quorumValue(
+      membership,
+      (id) => id === self ? Infinity : this.#progress.get(id)?.promisedFromMs ?? -Infinity,
+    );
+    this.#lease.granted(membership.voters.includes(self) ? fromMs : -Infinity);
   }
 
   #confirmReads(): void {
@@ -285,12 +342,17 @@ export class Leader {
   #maybeHandOver(follower: Progress): void {
     const state = this.#state;
     if (follower.id !== this.transferTarget || follower.match !== state.log.lastIndex) return;
+    this.#handOverWaits = !this.#lease.areOthersFree;
+    if (this.#handOverWaits) return;
+    this.#lease.giveUp();
     state.outbox.sendNow({ kind: "timeout_now", from: state.id, to: follower.id, term: state.term });
   }
 
   #abortTransfer(reason: string): void {
     this.#state.outbox.event("transfer_aborted", { to: this.transferTarget, reason });
     this.transferTarget = 0;
+    this.#handOverWaits = false;
+    this.#lease.resume();
   }
 
   /** Has a majority been heard since the last check (thesis, 6.2)? */

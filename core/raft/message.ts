@@ -2,7 +2,7 @@
  * Entries and messages of the Raft module: data only. `net/wire` turns them into bytes. Names follow the Raft paper
  * (Ongaro and Ousterhout 2014) and Ongaro's thesis.
  */
-import type { LogIndex, NodeId, Term } from "../base/ids.ts";
+import type { LogIndex, Milliseconds, NodeId, Term } from "../base/ids.ts";
 
 export const EntryType = {
   /** First entry of each term: nothing of older terms is committed by counting (paper, 5.4.2). */
@@ -58,11 +58,15 @@ export interface HeartbeatMessage extends MessageBase {
   readonly commitIndex: LogIndex;
   /** Newest read round this heartbeat confirms, 0 when none; see read_index.ts. */
   readonly readRound: number;
+  /** So long, from its receipt, the follower is asked to elect nobody; 0: not asked. See lease.ts. */
+  readonly leaseMs: Milliseconds;
 }
 
 export interface HeartbeatReply extends MessageBase {
   readonly kind: "heartbeat_reply";
   readonly readRound: number;
+  /** What the follower has promised; 0: nothing. */
+  readonly leaseMs: Milliseconds;
 }
 
 export interface VoteMessage extends MessageBase {

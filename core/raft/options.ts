@@ -1,4 +1,6 @@
 import type { LogIndex, NodeId, Term } from "../base/ids.ts";
+import { LIMITS } from "../base/limits.ts";
+import type { LeaseOptions } from "./lease.ts";
 import type { EntryType } from "./message.ts";
 
 /** Hash of an entry and, through the hash before it, of the whole log up to it; unsigned 32 bits. */
@@ -23,6 +25,8 @@ export interface RaftOptions {
   /** Data bytes proposed but not committed on the leader. */
   readonly uncommittedBytesMax: number;
   readonly chainHash: ChainHash;
+  /** Left out: no leases, and no promises. */
+  readonly lease?: LeaseOptions;
 }
 
 /** @throws RangeError for values with which elections or replication could not work */
@@ -46,6 +50,10 @@ export function checkRaftOptions(options: RaftOptions): RaftOptions {
     throw new RangeError(
       `Cannot start Raft with electionTicks = ${options.electionTicks}: must be above heartbeatTicks = ${options.heartbeatTicks}`,
     );
+  }
+  const leaseMs = options.lease?.ms ?? 0;
+  if (!Number.isSafeInteger(leaseMs) || leaseMs < 0 || leaseMs > LIMITS.leaseMsMax) {
+    throw new RangeError(`Cannot start Raft with leases of ${leaseMs} ms: use 0 to ${LIMITS.leaseMsMax}`);
   }
   return options;
 }

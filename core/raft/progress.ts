@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import type { LogIndex, NodeId } from "../base/ids.ts";
+import type { LogIndex, Milliseconds, NodeId } from "../base/ids.ts";
 import { InFlight } from "./in_flight.ts";
 import type { RaftOptions } from "./options.ts";
 
@@ -32,6 +32,8 @@ export class Progress {
   lastContactTick: number;
   /** Newest read round it answered. */
   readRound = 0;
+  /** When its newest promise counts from; see lease.ts. */
+  promisedFromMs: Milliseconds = -Infinity;
   /** Highest commit index a message of ours would have told it. */
   commitSent: LogIndex = 0;
 

@@ -1,5 +1,5 @@
 /** The Raft state machine: inputs in, one output out. README.md says what the driver has to do with it. */
-import type { LogIndex, NodeId, Term } from "../base/ids.ts";
+import type { LogIndex, Milliseconds, NodeId, Term } from "../base/ids.ts";
 import { onVotePersisted, onVoteReply, startCampaign } from "./candidate.ts";
 import { admit, onVote } from "./election.ts";
 import { onAppend, onHeartbeat, onReadIndexReply, onSnapshot, onSnapshotInstalled } from "./follower.ts";
@@ -93,8 +93,8 @@ export class Raft {
     if (state.leading !== undefined) return state.leading.tick();
     state.electionElapsed++;
     if (state.electionElapsed < state.electionTimeout) return;
-    if (state.promotable) startCampaign(state, "pre_vote");
-    else state.setLeader(0);
+    if (!state.promotable) state.setLeader(0);
+    else if (!state.promise.isBinding) startCampaign(state, "pre_vote");
   }
 
   /** A member can be reached again: a leader sends its heartbeat with the next output. */
@@ -119,7 +119,8 @@ export class Raft {
       case "vote_reply":
         return onVoteReply(state, message);
       case "timeout_now":
-        if (state.promotable && state.leading === undefined) startCampaign(state, "transfer");
+        state.promise.release(message.from);
+        if (this.#mayCampaign) startCampaign(state, "transfer");
         return;
       case "read_index":
         if (state.leading !== undefined) state.leading.onReadIndex(message);
@@ -162,6 +163,24 @@ export class Raft {
     });
   }
 
+  /**
+   * An index at which a linearizable read may be served at once: what `readIndex` would answer with the next output.
+   * Undefined unless this node leads and holds a lease. Take an output after it, so that the lease is renewed.
+   */
+  readNow(): LogIndex | undefined {
+    return this.#state.leading?.readNow();
+  }
+
+  /** Of the lease in force; 0 when there is none. */
+  get leaseLeftMs(): Milliseconds {
+    return this.#state.leading?.leaseLeftMs ?? 0;
+  }
+
+  /** Reads this node has answered under a lease since its start. */
+  get leaseReadCount(): number {
+    return this.#state.leaseReadCount;
+  }
+
   /** On the leader: hands over to a voter once it has the whole log; given up after an election timeout. */
   transferLeadership(to: NodeId): void {
     this.#state.leading?.transferTo(to);
@@ -172,9 +191,17 @@ export class Raft {
    * The others grant it only when they do not hear the leader either.
    */
   campaign(): void {
-    const state = this.#state;
-    if (state.leading !== undefined || !state.promotable) return;
-    startCampaign(state, "pre_vote");
+    if (this.#mayCampaign) startCampaign(this.#state, "pre_vote");
+  }
+
+  get #mayCampaign(): boolean {
+    const { leading, promotable, promise } = this.#state;
+    return leading === undefined && promotable && !promise.isBinding;
+  }
+
+  /** So long this member has promised a leader to elect nobody, 0 when it is free. A campaign before that does nothing. */
+  get promisedForMs(): Milliseconds {
+    return this.#state.promise.leftMs;
   }
 
   /** The leader is known to be gone: lets this node vote for another one before the election timeout. */

@@ -44,10 +44,19 @@ export class ReadRounds {
   }
 
   get mayBegin(): boolean {
-    return this.#gathering.length > 0 && this.#rounds.length < ROUNDS_IN_FLIGHT_MAX;
+    return this.#rounds.length < ROUNDS_IN_FLIGHT_MAX;
   }
 
-  /** The gathered reads become a round; they may be served at `index`. */
+  /** The gathered reads need no round. Returns how many there were. */
+  answerGathered(answer: (read: WaitingRead) => void): number {
+    const reads = this.#gathering;
+    this.#gathering = [];
+    this.#waiting -= reads.length;
+    for (const read of reads) answer(read);
+    return reads.length;
+  }
+
+  /** The gathered reads, if any, become a round; they may be served at `index`. */
   begin(index: LogIndex): void {
     this.newest++;
     this.#rounds.push({ round: this.newest, index, reads: this.#gathering });

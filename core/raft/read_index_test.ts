@@ -118,7 +118,7 @@ Deno.test("readIndex(): a late heartbeat answer of an earlier round confirms not
 Deno.test("readIndex() of a follower: answers of a former leader do not count", () => {
   const bench = new RaftBench({ term: 3 });
   const hears = (from: number, term: number) =>
-    bench.receive({ kind: "heartbeat", from, to: 1, term, commitIndex: 0, readRound: 0 });
+    bench.receive({ kind: "heartbeat", from, to: 1, term, commitIndex: 0, readRound: 0, leaseMs: 0 });
   const answers = (from: number, term: number, context: number) =>
     bench.receive({ kind: "read_index_reply", from, to: 1, term, context, index: 1, rejected: false });
   hears(2, 3);
@@ -141,7 +141,15 @@ Deno.test("readIndex() is refused without a leader, when nobody answers, and whe
   deepStrictEqual(alone.reads, [{ context: 1, index: 0, rejected: true }]);
 
   const follower = new RaftBench({ term: 3 });
-  const heartbeat = { kind: "heartbeat", from: 2, to: 1, term: 3, commitIndex: 0, readRound: 0 } as const;
+  const heartbeat = {
+    kind: "heartbeat",
+    from: 2,
+    to: 1,
+    term: 3,
+    commitIndex: 0,
+    readRound: 0,
+    leaseMs: 0,
+  } as const;
   follower.receive(heartbeat);
   follower.raft.readIndex(1);
   for (let tick = 0; tick < 7; tick++) {

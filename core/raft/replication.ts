@@ -1,6 +1,6 @@
 /** What the leader sends to whom, and when (paper, 5.3; thesis, 10.2.1). */
 import { mustHave } from "../base/assert.ts";
-import type { LogIndex } from "../base/ids.ts";
+import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Entry } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import type { RaftState } from "./state.ts";
@@ -32,7 +32,12 @@ function isCommitNews(state: RaftState, follower: Progress): boolean {
 }
 
 /** Never names more than the follower is known to hold. */
-export function sendHeartbeat(state: RaftState, follower: Progress, readRound: number): void {
+export function sendHeartbeat(
+  state: RaftState,
+  follower: Progress,
+  readRound: number,
+  leaseMs: Milliseconds,
+): void {
   state.outbox.sendNow({
     kind: "heartbeat",
     from: state.id,
@@ -40,6 +45,7 @@ export function sendHeartbeat(state: RaftState, follower: Progress, readRound: n
     term: state.term,
     commitIndex: Math.min(follower.match, state.commitIndex),
     readRound,
+    leaseMs,
   });
 }
 

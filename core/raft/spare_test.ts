@@ -64,7 +64,7 @@ Deno.test("a spare is sent heartbeats and nothing else, whatever it answers, and
     [4, false],
   ]);
   const { term } = bench.status;
-  bench.receive({ kind: "heartbeat_reply", from: 4, to: 1, term, readRound: 0 });
+  bench.receive({ kind: "heartbeat_reply", from: 4, to: 1, term, readRound: 0, leaseMs: 0 });
   const hint = { index: 0, hintIndex: 0, hintTerm: 0 };
   bench.receive({ kind: "append_reply", from: 4, to: 1, term, rejected: true, ...hint });
   bench.receive({ kind: "append_reply", from: 4, to: 1, term, rejected: false, ...hint, index: 1 });
@@ -81,7 +81,14 @@ Deno.test("neither answers of spares nor of stand-bys keep a leader without its 
   const bench = lead(new RaftBench({ membership: membershipOf([1, 2], [], [3], [4]) }));
   for (let tick = 0; tick < 10; tick++) {
     for (const from of [3, 4]) {
-      bench.receive({ kind: "heartbeat_reply", from, to: 1, term: bench.status.term, readRound: 0 });
+      bench.receive({
+        kind: "heartbeat_reply",
+        from,
+        to: 1,
+        term: bench.status.term,
+        readRound: 0,
+        leaseMs: 0,
+      });
     }
     bench.tick();
   }
@@ -150,7 +157,8 @@ Deno.test("a spare is announced no snapshot where the log is gone, and is announ
   const { node, raft } = bench;
   node.compact(node.baseAt(bench.status.commitIndex, encodeMembership));
   const { term } = bench.status;
-  const answer = () => bench.receive({ kind: "heartbeat_reply", from: 4, to: 1, term, readRound: 0 });
+  const answer = () =>
+    bench.receive({ kind: "heartbeat_reply", from: 4, to: 1, term, readRound: 0, leaseMs: 0 });
   for (let i = 0; i < 3; i++) {
     bench.tick();
     answer();

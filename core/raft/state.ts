@@ -3,6 +3,7 @@ import type { LogIndex, NodeId, Term } from "../base/ids.ts";
 import type { Candidacy } from "./candidate.ts";
 import { Durability } from "./durability.ts";
 import type { Leader } from "./leader.ts";
+import { LeasePromise } from "./lease.ts";
 import { LogTail } from "./log_tail.ts";
 import { MembershipHistory } from "./membership_history.ts";
 import { decodeMembership, encodeMembership, isVoter, type Membership } from "./membership.ts";
@@ -33,6 +34,7 @@ export class RaftState {
   readonly durability: Durability;
   readonly outbox = new Outbox();
   readonly forwardedReads = new ForwardedReads();
+  readonly promise: LeasePromise;
   readonly #random: () => number;
 
   term: Term;
@@ -47,6 +49,8 @@ export class RaftState {
   /** A snapshot was handed to the driver and is not installed yet. */
   installing: SnapshotMetadata | undefined;
 
+  /** Reads answered without a round, since the start. */
+  leaseReadCount = 0;
   tickCount = 0;
   /** Ticks since the leader was heard, a vote was given, or a campaign began. */
   electionElapsed = 0;
@@ -73,6 +77,9 @@ export class RaftState {
       this.vote = 0;
     }
     this.memberships = new MembershipHistory(start.log, start.membership, start.commitIndex);
+    const { voters, votersOutgoing } = this.membership;
+    const isOnlyVoter = voters.length === 1 && voters[0] === this.id && votersOutgoing.length === 0;
+    this.promise = new LeasePromise(options.lease, isOnlyVoter);
     this.redrawTimeout();
   }
 

@@ -32,7 +32,12 @@ export interface DialledChannelOptions {
 
 type State =
   | { readonly kind: "dialling"; readonly abort: AbortController }
-  | { readonly kind: "open"; readonly connection: Connection; readonly sinceMs: number }
+  | {
+    readonly kind: "open";
+    readonly connection: Connection;
+    readonly version: number;
+    readonly sinceMs: number;
+  }
   | { readonly kind: "waiting"; readonly cancel: () => void }
   | { readonly kind: "closed" };
 
@@ -51,8 +56,9 @@ export class DialledChannel {
     this.#dial();
   }
 
-  get isOpen(): boolean {
-    return this.#state.kind === "open";
+  /** Of the protocol, on the open connection; undefined while there is none. */
+  get version(): number | undefined {
+    return this.#state.kind === "open" ? this.#state.version : undefined;
   }
 
   /** Whether queued frames have a chance to leave soon: not while waiting for the next attempt. */
@@ -90,6 +96,7 @@ export class DialledChannel {
   async #attempt(signal: AbortSignal): Promise<void> {
     const { peer, channel, identity, secret, clock, random, timing } = this.#options;
     let socket: Deno.TcpConn;
+    let version: number;
     try {
       socket = await dial(peer.raftAddress, clock, timing, signal);
       const close = () => closeSocket(socket);
@@ -97,24 +104,24 @@ export class DialledChannel {
       signal.addEventListener("abort", close, { once: true });
       const nonce = random.bytes(NONCE_BYTES);
       const handshake = new DiallerHandshake({ identity, targetId: peer.id, channel, secret, nonce });
-      await openConnection(socket, handshake, clock, timing);
+      ({ version } = await openConnection(socket, handshake, clock, timing));
       signal.removeEventListener("abort", close);
     } catch (error) {
       if (!signal.aborted) this.#onFailed(error);
       return;
     }
     if (signal.aborted) closeSocket(socket);
-    else this.#onOpen(socket);
+    else this.#onOpen(socket, version);
   }
 
-  #onOpen(socket: Deno.TcpConn): void {
+  #onOpen(socket: Deno.TcpConn, version: number): void {
     const { peer, channel, queue, clock, timing, traffic, events, onFrame, onUp } = this.#options;
     this.#toldTrouble = "";
     events.event("peer_connected", { peer: peer.id, channel });
     const onClosed = (reason: CloseReason) => this.#onClosed(reason);
     const common = { socket, queue, clock, timing, traffic };
     const connection = new Connection({ ...common, isDialler: true, onFrame, onClosed });
-    this.#state = { kind: "open", connection, sinceMs: clock.nowMs() };
+    this.#state = { kind: "open", connection, version, sinceMs: clock.nowMs() };
     onUp();
   }
 

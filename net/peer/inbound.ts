@@ -28,7 +28,7 @@ export class Inbound {
   }
 
   /** Takes over an opened socket. A second connection of the same member and channel replaces the first, which is dead. */
-  add(socket: Deno.TcpConn, { channel, peer }: Opening): void {
+  add(socket: Deno.TcpConn, { version, channel, peer }: Opening): void {
     const { events } = this.#context;
     if (channel === "join") {
       this.#addJoining(socket);
@@ -42,7 +42,7 @@ export class Inbound {
     const onClosed = (reason: CloseReason) =>
       this.#onMemberClosed(key, connection, peer.nodeId, channel, reason);
     const connection = channel === "raft"
-      ? this.#connection(socket, (frame) => this.#onMessageFrame(frame, peer.nodeId), onClosed)
+      ? this.#connection(socket, (frame) => this.#onMessageFrame(frame, peer.nodeId, version), onClosed)
       : this.#callConnection(socket, peer.nodeId, onClosed);
     this.#members.set(key, connection);
     if (channel === "raft") this.#onSignOfLife(peer.nodeId);
@@ -89,8 +89,8 @@ export class Inbound {
     return new Connection({ socket, isDialler: false, queue, clock, timing, traffic, onFrame, onClosed });
   }
 
-  #onMessageFrame(frame: Frame, peer: NodeId): void {
-    const message = decodeMessage(frame);
+  #onMessageFrame(frame: Frame, peer: NodeId, version: number): void {
+    const message = decodeMessage(frame, version);
     const own = this.#context.identity.nodeId;
     if (message.from !== peer || message.to !== own) {
       throw new WireError(

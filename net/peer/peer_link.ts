@@ -58,11 +58,12 @@ export class PeerLink {
   /** Fire and forget. Without a connection or room the message is dropped and the peer reported unreachable. */
   send(message: Message): void {
     const lane: Lane = message.kind === "append" || message.kind === "snapshot" ? "bulk" : "urgent";
-    if (!this.#raft.isOpen || !this.#raftQueue.hasRoom(messageBytes(message), lane)) {
+    const { version } = this.#raft;
+    if (version === undefined || !this.#raftQueue.hasRoom(messageBytes(message), lane)) {
       this.#tellUnreachable();
       return;
     }
-    const frame = encodeMessage(message);
+    const frame = encodeMessage(message, version);
     const slot = message.kind === "heartbeat" ? { slot: "heartbeat" } : {};
     if (this.#raftQueue.push({ frame, lane, ...slot })) this.#raft.flush();
     else this.#tellUnreachable();

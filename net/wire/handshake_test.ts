@@ -65,6 +65,8 @@ interface Case {
   readonly listener?: Partial<ListenerOptions>;
   /** Undefined: accepted. */
   readonly refusal?: string;
+  /** Undefined: the newest one. */
+  readonly version?: number;
 }
 
 const join = { channel: "join", identity: { clusterId: "", nodeId: 0 }, targetId: 0 } as const;
@@ -87,8 +89,10 @@ const MATRIX: readonly Case[] = [
   { title: "no node id", dialler: { identity: { clusterId: "blue", nodeId: 0 } }, refusal: "target" },
   { title: "newer listener", listener: { versions: { min: 1, max: 4 } } },
   { title: "newer dialler", dialler: { versions: { min: 1, max: 4 } } },
-  { title: "dialler too new", dialler: { versions: { min: 2, max: 4 } }, refusal: "version" },
-  { title: "listener too new", listener: { versions: { min: 2, max: 4 } }, refusal: "version" },
+  { title: "older listener", listener: { versions: { min: 1, max: 1 } }, version: 1 },
+  { title: "older dialler", dialler: { versions: { min: 1, max: 1 } }, version: 1 },
+  { title: "dialler too new", dialler: { versions: { min: 3, max: 4 } }, refusal: "version" },
+  { title: "listener too new", listener: { versions: { min: 3, max: 4 } }, refusal: "version" },
   { title: "join", dialler: join },
   { title: "join with the secret", dialler: { ...join, secret: "s" }, listener: { secret: "s" } },
   {
@@ -100,7 +104,7 @@ const MATRIX: readonly Case[] = [
   { title: "join as a member", dialler: { channel: "join" }, refusal: "protocol" },
 ];
 
-for (const { title, refusal, ...options } of MATRIX) {
+for (const { title, refusal, version = 2, ...options } of MATRIX) {
   Deno.test(`Handshake ${refusal === undefined ? "accepts" : `refuses (${refusal})`}: ${title}`, () => {
     const diallerOptions = { ...dialler, ...options.dialler };
     const listenerOptions = { ...listener, ...options.listener };
@@ -108,8 +112,8 @@ for (const { title, refusal, ...options } of MATRIX) {
     if (refusal === undefined) {
       const { channel } = diallerOptions;
       deepEqual(outcome, {
-        dialler: { version: 1, channel, peer: listenerOptions.identity },
-        listener: { version: 1, channel, peer: diallerOptions.identity },
+        dialler: { version, channel, peer: listenerOptions.identity },
+        listener: { version, channel, peer: diallerOptions.identity },
       });
       return;
     }

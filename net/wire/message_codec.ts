@@ -18,9 +18,12 @@ import type {
 } from "../../core/raft/message.ts";
 import { ControlReader, type ControlValue, encodeControl } from "./control.ts";
 import { type EncodedFrame, encodeFrame, type Frame, FrameKind } from "./frame.ts";
+import { SPOKEN_VERSIONS } from "./version.ts";
 import { WireError } from "./wire_error.ts";
 
 const U32_MAX = 0xffff_ffff;
+/** From here on heartbeats and their replies say `leaseMs`. */
+const LEASE_VERSION = 2;
 const ENTRY_TYPE_MAX = 2;
 /** Term, type, hash, length of the data. */
 const FIELDS_PER_ENTRY = 4;
@@ -36,8 +39,9 @@ export function messageBytes(message: Message): number {
   return bytes;
 }
 
-export function encodeMessage(message: Message): EncodedFrame {
-  const { fields, bodies } = encodeFields(message);
+/** @param version spoken on the connection: what an older one has no field for is left out */
+export function encodeMessage(message: Message, version = SPOKEN_VERSIONS.max): EncodedFrame {
+  const { fields, bodies } = encodeFields(message, version);
   const control = encodeControl([message.from, message.to, message.term, ...fields]);
   return encodeFrame(FrameKind[message.kind], control, bodies);
 }
@@ -47,16 +51,16 @@ interface EncodedFields {
   readonly bodies?: readonly Uint8Array[];
 }
 
-function encodeFields(message: Message): EncodedFields {
+function encodeFields(message: Message, version: number): EncodedFields {
   switch (message.kind) {
     case "append":
       return encodeAppend(message);
     case "append_reply":
       return { fields: [message.index, message.rejected, message.hintIndex, message.hintTerm] };
     case "heartbeat":
-      return { fields: [message.commitIndex, message.readRound] };
+      return { fields: [message.commitIndex, message.readRound, ...leaseFields(message, version)] };
     case "heartbeat_reply":
-      return { fields: [message.readRound] };
+      return { fields: [message.readRound, ...leaseFields(message, version)] };
     case "vote":
       return { fields: [message.preVote, message.lastIndex, message.lastTerm, message.transfer] };
     case "vote_reply":
@@ -72,6 +76,11 @@ function encodeFields(message: Message): EncodedFields {
       return { fields: [index, term, hash, membership.byteLength], bodies: [membership] };
     }
   }
+}
+
+/** Without the field nothing is asked, and nothing promised. */
+function leaseFields({ leaseMs }: HeartbeatMessage | HeartbeatReply, version: number): number[] {
+  return version < LEASE_VERSION ? [] : [leaseMs];
 }
 
 function encodeAppend(message: AppendMessage): EncodedFields {
@@ -94,19 +103,24 @@ function encodeAppend(message: AppendMessage): EncodedFields {
 }
 
 /**
+ * @param version spoken on the connection
  * @returns the message, its entry data as views of the frame
  * @throws WireError when the frame is of another kind or malformed
  */
-export function decodeMessage(frame: Frame): Message {
+export function decodeMessage(frame: Frame, version = SPOKEN_VERSIONS.max): Message {
   switch (frame.kind) {
     case FrameKind.append:
       return decodeAppend(frame);
     case FrameKind.append_reply:
       return decodePlain(frame, "append reply", decodeAppendReply);
     case FrameKind.heartbeat:
-      return decodePlain(frame, "heartbeat", decodeHeartbeat);
+      return decodePlain(frame, "heartbeat", (reader, base) => decodeHeartbeat(reader, base, version));
     case FrameKind.heartbeat_reply:
-      return decodePlain(frame, "heartbeat reply", decodeHeartbeatReply);
+      return decodePlain(
+        frame,
+        "heartbeat reply",
+        (reader, base) => decodeHeartbeatReply(reader, base, version),
+      );
     case FrameKind.vote:
       return decodePlain(frame, "vote", decodeVote);
     case FrameKind.vote_reply:
@@ -198,17 +212,23 @@ function decodeAppendReply(reader: ControlReader, base: Base): AppendReply {
   };
 }
 
-function decodeHeartbeat(reader: ControlReader, base: Base): HeartbeatMessage {
+function decodeHeartbeat(reader: ControlReader, base: Base, version: number): HeartbeatMessage {
   return {
     ...base,
     kind: "heartbeat",
     commitIndex: reader.unsigned("commitIndex"),
     readRound: reader.unsigned("readRound"),
+    leaseMs: decodeLease(reader, version),
   };
 }
 
-function decodeHeartbeatReply(reader: ControlReader, base: Base): HeartbeatReply {
-  return { ...base, kind: "heartbeat_reply", readRound: reader.unsigned("readRound") };
+function decodeHeartbeatReply(reader: ControlReader, base: Base, version: number): HeartbeatReply {
+  const readRound = reader.unsigned("readRound");
+  return { ...base, kind: "heartbeat_reply", readRound, leaseMs: decodeLease(reader, version) };
+}
+
+function decodeLease(reader: ControlReader, version: number): number {
+  return version < LEASE_VERSION ? 0 : reader.unsigned("leaseMs");
 }
 
 function decodeVote(reader: ControlReader, base: Base): VoteMessage {

@@ -39,8 +39,8 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     hintIndex: unsigned,
     hintTerm: unsigned,
   }),
-  fc.record({ ...kind("heartbeat"), commitIndex: unsigned, readRound: unsigned }),
-  fc.record({ ...kind("heartbeat_reply"), readRound: unsigned }),
+  fc.record({ ...kind("heartbeat"), commitIndex: unsigned, readRound: unsigned, leaseMs: unsigned }),
+  fc.record({ ...kind("heartbeat_reply"), readRound: unsigned, leaseMs: unsigned }),
   fc.record({
     ...kind("vote"),
     preVote: fc.boolean(),
@@ -70,6 +70,21 @@ Deno.test("decodeMessage() gives back any message", () => {
     // Views of a frame compare equal to arrays of their own only as copies.
     deepEqual(structuredClone(decoded), structuredClone(message));
   }));
+});
+
+Deno.test("Version 1 has no leases: heartbeats and their replies say 0 there", () => {
+  const base = { from: 1, to: 2, term: 3, readRound: 5, leaseMs: 200 };
+  const messages: Message[] = [
+    { ...base, kind: "heartbeat", commitIndex: 4 },
+    { ...base, kind: "heartbeat_reply" },
+  ];
+  for (const message of messages) {
+    const [frame] = readFrames(frameBytes(encodeMessage(message, 1)), LIMITS.peerFrameBytesMax);
+    ok(frame !== undefined);
+    deepEqual(decodeMessage(frame, 1), { ...message, leaseMs: 0 });
+    throws(() => decodeMessage(frame, 2), /leaseMs is missing/);
+    throws(() => decodeMessage(receive(message), 1), /1 fields after its last one/);
+  }
 });
 
 Deno.test("messageBytes() is close to what the frame takes, and never far below", () => {
@@ -106,7 +121,7 @@ Deno.test("decodeMessage() refuses frames whose parts contradict each other", ()
   throws(() => decodeMessage(appendFrame([1, 2, 3, 0, 0, 0, 0, 0, 9])), /1 fields after its last one/);
   const last = Number.MAX_SAFE_INTEGER;
   throws(() => decodeMessage(appendFrame([1, 2, 3, last, 0, 0, 0, 1, 3, 2, 0, 3])), /is above 2\^53/);
-  const heartbeat = encodeControl([1, 2, 3, 4, 5]);
+  const heartbeat = encodeControl([1, 2, 3, 4, 5, 6]);
   throws(
     () => decodeMessage({ kind: FrameKind.heartbeat, control: heartbeat, body }),
     /its body has 3 bytes, not 0/,

@@ -2,6 +2,7 @@
  * Versions of the protocol between members. Add a line for each new one:
  *
  * - 1: first. Frames, hello with proof, the ten Raft messages, calls.
+ * - 2: heartbeat and heartbeat_reply have a field more, for leader leases.
  */
 export interface VersionRange {
   /** Oldest version still spoken. */
@@ -10,7 +11,7 @@ export interface VersionRange {
   readonly max: number;
 }
 
-export const SPOKEN_VERSIONS: VersionRange = { min: 1, max: 1 };
+export const SPOKEN_VERSIONS: VersionRange = { min: 1, max: 2 };
 
 /** First field of the first frame: tells a member from anything else that found the port. */
 export const PROTOCOL_MAGIC = "WRFT";

@@ -67,8 +67,8 @@ export const SAMPLE_MESSAGES: readonly Message[] = [
     ],
   },
   { kind: "append_reply", from: 1, to: 2, term: 7, index: 44, rejected: true, hintIndex: 30, hintTerm: 5 },
-  { kind: "heartbeat", from: 1, to: 2, term: 7, commitIndex: 44, readRound: 3 },
-  { kind: "heartbeat_reply", from: 1, to: 2, term: 7, readRound: 3 },
+  { kind: "heartbeat", from: 1, to: 2, term: 7, commitIndex: 44, readRound: 3, leaseMs: 200 },
+  { kind: "heartbeat_reply", from: 1, to: 2, term: 7, readRound: 3, leaseMs: 200 },
   { kind: "vote", from: 1, to: 2, term: 8, preVote: true, lastIndex: 44, lastTerm: 7, transfer: false },
   { kind: "vote_reply", from: 1, to: 2, term: 8, preVote: true, granted: true },
   { kind: "timeout_now", from: 1, to: 2, term: 8 },
@@ -84,7 +84,7 @@ export const SAMPLE_MESSAGES: readonly Message[] = [
 ];
 
 export function heartbeat(from: NodeId, to: NodeId, readRound: number): HeartbeatMessage {
-  return { kind: "heartbeat", from, to, term: 1, commitIndex: 0, readRound };
+  return { kind: "heartbeat", from, to, term: 1, commitIndex: 0, readRound, leaseMs: 0 };
 }
 
 export function append(from: NodeId, to: NodeId, previousIndex: number, dataBytes: number): AppendMessage {

@@ -18,6 +18,7 @@ const heartbeat = (from: number, term: number, commitIndex = 0): Message => ({
   term,
   commitIndex,
   readRound: 0,
+  leaseMs: 0,
 });
 
 const bytes = (text: string) => new TextEncoder().encode(text);

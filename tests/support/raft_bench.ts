@@ -146,8 +146,9 @@ export class RaftBench {
     });
   }
 
-  heartbeatReply(from: NodeId, readRound = 0): void {
-    this.receive({ kind: "heartbeat_reply", from, to: this.node.id, term: this.raft.term, readRound });
+  heartbeatReply(from: NodeId, readRound = 0, leaseMs = 0): void {
+    const { id } = this.node;
+    this.receive({ kind: "heartbeat_reply", from, to: id, term: this.raft.term, readRound, leaseMs });
   }
 }
 

@@ -35,9 +35,9 @@ export function formatMessage(message: Message): string {
         ? `${head} refused ${message.index}, hint ${message.hintIndex}/${message.hintTerm}`
         : `${head} has ${message.index}`;
     case "heartbeat":
-      return `${head} commit ${message.commitIndex}${round(message.readRound)}`;
+      return `${head} commit ${message.commitIndex}${round(message.readRound)}${lease(message.leaseMs)}`;
     case "heartbeat_reply":
-      return `${head}${round(message.readRound)}`;
+      return `${head}${round(message.readRound)}${lease(message.leaseMs)}`;
     case "vote":
       return `${head}${message.preVote ? " pre" : ""}${
         message.transfer ? " transfer" : ""
@@ -57,6 +57,10 @@ export function formatMessage(message: Message): string {
 
 function round(number: number): string {
   return number === 0 ? "" : ` round ${number}`;
+}
+
+function lease(ms: number): string {
+  return ms === 0 ? "" : ` lease ${ms}`;
 }
 
 export function formatStatus(node: RaftNode): string {

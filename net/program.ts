@@ -152,6 +152,7 @@ function nodeOptions(
     readerCount: options.readers ?? READERS_DEFAULT,
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,
+    leaseMs: options.leaseMs,
     checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
     checkpointAgeMs: options.checkpointAgeMs,
     retainMs: options.retainMs,

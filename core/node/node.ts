@@ -118,7 +118,7 @@ export class Node implements NodeService, TransportHandler {
     const members = this.#members = new MemberAdmin({ driver, clock, events, membership, tickMs, barrier });
     this.#announcement = this.#makeAnnouncement();
     this.#vacancy = new Vacancy({ ...parts, driver });
-    const handOver = () => members.transfer(undefined, this.#deadline(10 * tickMs));
+    const handOver = () => members.transfer(undefined, this.#deadline(parts.handOverMs));
     this.#relief = new DiskRelief({ ...parts, leads: () => this.leads(), handOver });
     this.#leaderCalls = new LeaderCalls({
       clock,
@@ -263,6 +263,11 @@ export class Node implements NodeService, TransportHandler {
       nowMs: () => clock.nowMs(),
       endOfTurn,
       hasLeader: () => this.#driver.leader !== 0,
+      readNow: () => {
+        const index = raft.readNow();
+        if (index !== undefined) this.#driver.schedule();
+        return index;
+      },
       readIndex: (context: number) => {
         raft.readIndex(context);
         this.#driver.schedule();
@@ -290,7 +295,7 @@ export class Node implements NodeService, TransportHandler {
 
   async #stop(): Promise<void> {
     if (this.#driver.role === "leader" && this.#parts.raft.membership.voters.length > 1) {
-      const deadlineMs = this.#parts.clock.nowMs() + 10 * this.#parts.tickMs;
+      const deadlineMs = this.#deadline(this.#parts.handOverMs);
       await this.#members.transfer(undefined, deadlineMs).catch(() => {});
     }
     this.#stopped = true;
@@ -455,6 +460,8 @@ export class Node implements NodeService, TransportHandler {
       traffic: transport.traffic,
       storage: this.#storage,
       leaderAgeMs: this.#leaderAgeMs(),
+      leaseLeftMs: raft.leaseLeftMs,
+      leaseReads: raft.leaseReadCount,
     });
   }
 

@@ -20,6 +20,8 @@ interface Measured {
   readonly waitingWrites: number;
   readonly storage: Storage;
   readonly leaderAgeMs: Milliseconds;
+  readonly leaseLeftMs: Milliseconds;
+  readonly leaseReads: number;
   readonly stages: StageTotals;
   readonly traffic: PeerTraffic;
 }
@@ -68,6 +70,16 @@ export function nodeMetrics(node: Measured): Metric[] {
       "leader_age_seconds",
       "Time since a leader was heard; 0 on the leader",
       Math.min(node.leaderAgeMs / 1_000, 1e9),
+    ),
+    gauge(
+      "lease_seconds",
+      "What is left of the lease of this node as the leader; 0 when there is none",
+      Math.min(node.leaseLeftMs / 1_000, 1e9),
+    ),
+    counter(
+      "lease_reads_total",
+      "Linearizable reads answered under a lease, without a round",
+      node.leaseReads,
     ),
     counter("log_bytes_total", "Bytes written to the log since the start", node.log.writtenBytes),
     counter("log_syncs_total", "Syncs of the log since the start", node.log.syncCount),

@@ -31,6 +31,8 @@ export interface NodeParts {
   readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "cacheKib">;
   readonly readerCount: number;
   readonly tickMs: Milliseconds;
+  /** To hand leadership over before this node goes, promises to it included. */
+  readonly handOverMs: Milliseconds;
   /** As in `node.json`; its members stand in as long as the log does not tell. */
   readonly identity: NodeIdentity;
   readonly checkpointBytes: number;

@@ -34,6 +34,7 @@ import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
 import { explainFork, readForkReport } from "./fork_report.ts";
+import { noteLeases } from "./lease_note.ts";
 import { Node } from "./node.ts";
 import type { NodeParts } from "./node_parts.ts";
 import { decodeAnswer, encodeRequest } from "./peer_calls.ts";
@@ -76,6 +77,8 @@ export interface OpenNodeOptions {
   readonly readerCount: number;
   readonly electionTimeoutMs: Milliseconds;
   readonly heartbeatMs: Milliseconds;
+  /** Leader leases of this length, at most half of `electionTimeoutMs`; 0 or left out: none. */
+  readonly leaseMs?: Milliseconds;
   readonly checkpointBytes: number;
   readonly checkpointAgeMs: Milliseconds;
   /** How far back reads of the past reach; 0: only as far as open views do. */
@@ -96,7 +99,7 @@ const JOIN_PATIENCE_MS = 60_000;
 const JOIN_RETRY_MS = 250;
 
 export async function openNode(options: OpenNodeOptions): Promise<Node> {
-  const { disk } = options;
+  const { disk, leaseMs = 0 } = options;
   const fork = readForkReport(disk);
   if (fork !== undefined) throw new NodeError("internal", `Cannot start: ${explainFork(fork)}`);
   const identity = await identify(options);
@@ -117,7 +120,9 @@ export async function openNode(options: OpenNodeOptions): Promise<Node> {
   store.publish(commitIndex);
   removeOrphans(disk, (id) => store.get(id) !== undefined);
   await settleFileNames(disk, store);
-  const raft = new Raft(raftOptions(options, identity.nodeId), {
+  const mayHavePromised = await noteLeases(disk, leaseMs > 0);
+  const lease = { ms: leaseMs, mayHavePromised, nowMs: () => options.clock.nowMs() };
+  const raft = new Raft({ ...raftOptions(options, identity.nodeId), lease }, {
     hardState: hardState.value,
     log,
     membership,
@@ -194,6 +199,7 @@ function connect(
     clusterId: identity.clusterId,
     nodeId: identity.nodeId,
     tickMs: options.heartbeatMs,
+    handOverMs: 10 * options.heartbeatMs + 2 * (options.leaseMs ?? 0),
     identity,
   });
   opened.node = node;

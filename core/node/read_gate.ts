@@ -7,6 +7,8 @@ export interface ReadGateHost {
   readonly nowMs: () => Milliseconds;
   /** Asks the Raft core for an index; the answer comes as a ReadState with this context. */
   readonly readIndex: (context: number) => void;
+  /** An index under a lease; undefined: `readIndex` has to be asked. */
+  readonly readNow: () => LogIndex | undefined;
   readonly hasLeader: () => boolean;
   readonly endOfTurn: EndOfTurn;
 }
@@ -52,6 +54,8 @@ export class ReadGate {
   /** Resolves with an index that was committed after the call; rejects at the deadline. */
   confirm(deadlineMs: Milliseconds): Promise<LogIndex> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    const index = this.#host.readNow();
+    if (index !== undefined) return Promise.resolve(index);
     return new Promise((resolve, reject) => {
       this.#gathering.push({ deadlineMs, resolve, reject });
       if (this.#scheduled || this.#retryAtMs !== undefined) return;

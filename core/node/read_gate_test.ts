@@ -5,9 +5,11 @@ import { ReadGate } from "./read_gate.ts";
 class Bench {
   nowMs = 0;
   leads = true;
+  leasedIndex: number | undefined;
   readonly asked: number[] = [];
   readonly gate = new ReadGate({
     nowMs: () => this.nowMs,
+    readNow: () => this.leasedIndex,
     hasLeader: () => this.leads,
     endOfTurn: queueMicrotask,
     readIndex: (context) => this.asked.push(context),
@@ -32,6 +34,18 @@ Deno.test("ReadGate: reads of one turn share a round, later ones never join it",
   deepStrictEqual(await Promise.all(first), [7, 7]);
   bench.gate.onReadState({ context: 101, index: 9, rejected: false });
   strictEqual(await later, 9);
+});
+
+Deno.test("ReadGate: a read under a lease neither waits nor asks", async () => {
+  const bench = new Bench();
+  bench.leasedIndex = 12;
+  strictEqual(await bench.gate.confirm(1_000), 12);
+  bench.leasedIndex = undefined;
+  const read = bench.gate.confirm(1_000);
+  await turn();
+  deepStrictEqual(bench.asked, [100]);
+  bench.gate.onReadState({ context: 100, index: 13, rejected: false });
+  strictEqual(await read, 13);
 });
 
 Deno.test("ReadGate: a refused or lost round is asked again under a fresh number; a late answer to the old one is ignored", async () => {

@@ -32,7 +32,10 @@ export class Vacancy {
     driver.schedule();
     const { voters, members } = raft.membership;
     const heirs = members.filter(({ id }) => voters.includes(id));
-    clock.after(campaignPauseMs(heirs, { lost, self, term: driver.term }, random.next()), () => {
+    // Before that a campaign does nothing: the connection may be gone, and the leader, with a lease, may not.
+    const pauseMs = raft.promisedForMs +
+      campaignPauseMs(heirs, { lost, self, term: driver.term }, random.next());
+    clock.after(pauseMs, () => {
       // The driver may not have looked since: who has the first turn hardly waits.
       if (this.#isStopped || raft.status().leader !== 0) return;
       raft.campaign();

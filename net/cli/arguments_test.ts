@@ -50,6 +50,7 @@ Deno.test("parseCommandLine() gives serve its defaults: a lone node needs --data
     createDatabases: true,
     electionTimeoutMs: 1000,
     heartbeatMs: 100,
+    leaseMs: 0,
     readers: undefined,
     retainMs: 0,
     logBytesMax: 1_073_741_824,

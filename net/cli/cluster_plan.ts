@@ -50,6 +50,7 @@ function tuningArgs(tuning: NodeTuning): string[] {
     ["create-databases", tuning.createDatabases],
     ["election-timeout-ms", tuning.electionTimeoutMs],
     ["heartbeat-ms", tuning.heartbeatMs],
+    ["lease-ms", tuning.leaseMs],
     ["readers", tuning.readers],
     ["retain", formatDuration(tuning.retainMs)],
     ["log-bytes", formatSize(tuning.logBytesMax)],

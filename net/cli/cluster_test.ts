@@ -12,6 +12,7 @@ const TUNING: NodeTuning = {
   createDatabases: true,
   electionTimeoutMs: 1_000,
   heartbeatMs: 100,
+  leaseMs: 0,
   readers: undefined,
   retainMs: 0,
   logBytesMax: 1024 * 1024 * 1024,

@@ -1,4 +1,5 @@
 /** Every command with its arguments and options. */
+import { LIMITS } from "../../core/base/limits.ts";
 import type { OptionSpec } from "./option_spec.ts";
 
 export type CommandName = "serve" | "cluster" | "shell" | "status" | "member" | "load" | "demo" | "verify";
@@ -139,6 +140,15 @@ const NODE_TUNING: readonly OptionSpec[] = [
     min: 5,
     max: 10_000,
     help: "pause between signs of life of the leader",
+  },
+  {
+    kind: "integer",
+    name: "lease-ms",
+    value: "MS",
+    default: 0,
+    min: 0,
+    max: LIMITS.leaseMsMax,
+    help: "leader leases: reads without a round; 0: none; the same on every node",
   },
   {
     kind: "integer",

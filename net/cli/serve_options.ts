@@ -30,6 +30,8 @@ export interface NodeTuning extends StorageOptions {
   readonly createDatabases: boolean;
   readonly electionTimeoutMs: number;
   readonly heartbeatMs: number;
+  /** 0: no leader leases. */
+  readonly leaseMs: number;
   /** Undefined: the node decides. */
   readonly readers: number | undefined;
   /** The build of SQLite; undefined: `sqlite-wasm` where the dqlite protocol is spoken, else `wa-sqlite`. */
@@ -88,12 +90,20 @@ export function readNodeTuning(reader: OptionReader): NodeTuning {
         "the timeout must be at least twice the heartbeat, or one late heartbeat starts an election",
     );
   }
+  const leaseMs = reader.integer("lease-ms");
+  if (leaseMs * 2 > electionTimeoutMs) {
+    throw new UsageError(
+      `Cannot use --lease-ms ${leaseMs} with --election-timeout-ms ${electionTimeoutMs}: ` +
+        "a lease may last half of the timeout at most, or handing leadership over takes too long",
+    );
+  }
   return {
     token: reader.secret("token"),
     clusterSecret: reader.secret("cluster-secret"),
     createDatabases: reader.boolean("create-databases"),
     electionTimeoutMs,
     heartbeatMs,
+    leaseMs,
     readers: reader.maybeInteger("readers"),
     ...readStorageOptions(reader),
     engine: reader.maybeText("engine") as NodeTuning["engine"],

@@ -50,6 +50,7 @@ function clusterOptions(options: DemoOptions, dataDirectory: string): ClusterOpt
       createDatabases: true,
       electionTimeoutMs: 1_000,
       heartbeatMs: 100,
+      leaseMs: 0,
       readers: undefined,
       engine: undefined,
       ...options.storage,

@@ -32,6 +32,7 @@ export class RaftChecker {
   readonly #reads = new Map<number, LogIndex>();
   highestCommit: LogIndex = 0;
   readsServed = 0;
+  leaseReads = 0;
   readsRejected = 0;
   leadersSeen = 0;
 
@@ -145,6 +146,15 @@ export class RaftChecker {
 
   readBegins(context: number): void {
     this.#reads.set(context, this.highestCommit);
+  }
+
+  /** Answered at once, under a lease. */
+  readNow(node: RaftNode, index: LogIndex): void {
+    this.leaseReads++;
+    assert(
+      index >= this.highestCommit,
+      () => `Stale read under the lease of ${node.id}: ${index}, although ${this.highestCommit} is committed`,
+    );
   }
 
   /** The node died with its questions. */

@@ -13,6 +13,8 @@ import { SeededRandom } from "./seeded_random.ts";
 const MESSAGES_MAX = 300;
 const MEMBERS_MAX = 6;
 const NODES_MAX = 9;
+/** What a step takes of the time that leases are measured in. */
+const STEP_MS = 2;
 
 interface Install {
   readonly snapshot: SnapshotMetadata;
@@ -25,6 +27,11 @@ export class RaftCluster {
   readonly random: SeededRandom;
   readonly #faults: [keyof Faults, number][];
   readonly #options: Omit<RaftOptions, "id">;
+  /** 0: nobody has leases in this run. */
+  readonly #leaseMs: number;
+  /** What concerns leases, so that runs without them stay as they were. */
+  readonly #leaseRandom: SeededRandom;
+  #nowMs = 0;
   #messages: Message[] = [];
   /** Links `from>to` that carry nothing. */
   readonly #cut = new Set<string>();
@@ -57,6 +64,8 @@ export class RaftCluster {
       uncommittedBytesMax: random.integer(20, 200),
       chainHash: testChainHash,
     };
+    this.#leaseRandom = new SeededRandom(seed + 2 ** 20);
+    this.#leaseMs = this.#leaseRandom.pick([0, 0, 100, 200, 500]);
     const voters = Array.from(
       { length: random.pick(churn ? [3, 3, 4, 5] : [1, 2, 3, 3, 4, 5]) },
       (_, at) => at + 1,
@@ -70,7 +79,8 @@ export class RaftCluster {
     if (first !== undefined) log.append([first]);
     const disk = { hardState: { term: first?.term ?? 0, vote: 0 }, log, commitIndex: log.lastIndex() };
     const random = this.random.fork();
-    const node = new RaftNode({ id, ...this.#options }, disk, () => random.next(), {
+    const options = { id, ...this.#options, ...this.#lease(false) };
+    const node = new RaftNode(options, disk, () => random.next(), {
       send: (message) => {
         this.checker.onSend(node, message);
         this.#send(message);
@@ -84,6 +94,15 @@ export class RaftCluster {
       },
     });
     this.nodes.set(id, node);
+  }
+
+  /** Some members have leases off; clocks begin anywhere and differ in how fast they go. */
+  #lease(mayHavePromised: boolean): Pick<RaftOptions, "lease"> {
+    if (this.#leaseMs === 0) return {};
+    const random = this.#leaseRandom;
+    const [beginMs, rate] = [random.integer(0, 1_000), 0.95 + 0.1 * random.next()];
+    const ms = random.chance(0.9) ? this.#leaseMs : 0;
+    return { lease: { ms, mayHavePromised, nowMs: () => beginMs + this.#nowMs * rate } };
   }
 
   #send(message: Message): void {
@@ -102,6 +121,8 @@ export class RaftCluster {
 
   step(): void {
     const { random } = this;
+    this.#nowMs += STEP_MS;
+    if (this.#leaseMs > 0 && this.#leaseRandom.chance(0.01)) this.#desert();
     const drawn = random.next() * this.#faults.at(-1)![1];
     const [name] = this.#faults.find(([, upTo]) => drawn < upTo)!;
     this.counts[name] = (this.counts[name] ?? 0) + 1;
@@ -196,6 +217,7 @@ export class RaftCluster {
 
   #read(node: RaftNode | undefined): void {
     if (node === undefined) return;
+    if (this.#readNow(node) && this.#leaseRandom.chance(0.5)) return this.#maybeRun(node);
     const context = this.#nextContext++;
     this.checker.readBegins(context);
     this.#reads.set(context, node.id);
@@ -222,6 +244,7 @@ export class RaftCluster {
     const dead = [...this.nodes.values()].filter((node) => !node.alive);
     if (dead.length === 0) return;
     const node = this.random.pick(dead);
+    node.options = { ...node.options, ...this.#lease(true) };
     node.restart();
     this.#maybeRun(node);
   }
@@ -252,6 +275,7 @@ export class RaftCluster {
   #pause(paused: ReadonlySet<NodeId>): void {
     for (let tick = 0; tick < 3 * this.#options.electionTicks; tick++) {
       for (const node of this.nodes.values()) {
+        this.#nowMs += STEP_MS;
         if (!node.alive || paused.has(node.id)) continue;
         this.#input(node, (raft) => raft.tick());
         for (let i = 0; i < 3; i++) {
@@ -260,6 +284,41 @@ export class RaftCluster {
         if (this.random.chance(0.7)) node.sync();
       }
     }
+  }
+
+  /** Connections to a leader close although it lives, some members start again, and the others elect another one at once. */
+  #desert(): void {
+    const random = this.#leaseRandom;
+    const leader = [...this.nodes.values()].find(({ alive, raft }) => alive && raft.leaseLeftMs > 0);
+    if (leader === undefined) return;
+    const others = [...this.nodes.values()].filter((node) => node !== leader && node.alive);
+    for (const { id } of others) {
+      for (const link of [`${id}>${leader.id}`, `${leader.id}>${id}`]) this.#cut.add(link);
+    }
+    for (const node of others) {
+      if (random.chance(0.3)) {
+        this.#crash(node);
+        node.options = { ...node.options, ...this.#lease(true) };
+        node.restart();
+      }
+      node.raft.forgetLeader();
+      if (random.chance(0.5)) node.raft.campaign();
+      node.run();
+    }
+    for (let i = 0; i < 80 && others.length > 0; i++) {
+      const node = random.pick(others);
+      this.#deliver(this.#takeMessage(random.integer(0, this.#messages.length - 1)));
+      if (node.raft.role === "leader" && random.chance(0.2)) node.raft.propose(this.#nextData());
+      node.run();
+      node.sync();
+      this.#readNow(leader);
+    }
+  }
+
+  #readNow(node: RaftNode): boolean {
+    const index = node.raft.readNow();
+    if (index !== undefined) this.checker.readNow(node, index);
+    return index !== undefined;
   }
 
   #change(node: RaftNode | undefined): void {
@@ -332,8 +391,11 @@ export class RaftCluster {
   healAndFinish(ticksMax = 150): void {
     this.#cut.clear();
     for (const node of this.nodes.values()) if (!node.alive) node.restart();
+    // Nobody has a promise left to keep.
+    this.#nowMs += 1_000;
     let proposed: number | undefined;
     for (let tick = 0; tick < ticksMax; tick++) {
+      this.#nowMs += 10 * STEP_MS;
       for (const node of this.nodes.values()) {
         node.raft.tick();
         node.run();

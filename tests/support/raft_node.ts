@@ -172,7 +172,8 @@ export class RaftNode {
   /** What the newest output said is committed and durable. */
   publishedIndex: LogIndex;
   #durableHardState: HardState;
-  readonly options: RaftOptions;
+  /** Those of the next life may be others. */
+  options: RaftOptions;
   readonly #random: () => number;
   readonly #hooks: RaftNodeHooks;
 

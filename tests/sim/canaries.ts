@@ -39,9 +39,18 @@ export const CANARIES: readonly Canary[] = [
     name: "the leader answers reads without asking whether it still leads",
     edits: [{
       file: "core/raft/leader.ts",
-      find: "      this.#reads.begin(state.commitIndex);\n",
-      replace: "      this.#reads.begin(state.commitIndex);\n" +
-        "      this.#reads.confirmed(this.#reads.newest, (read, index) => this.#answer(read, index, false));\n",
+      find: "    reads.begin(commitIndex);\n",
+      replace: "    reads.begin(commitIndex);\n" +
+        "    reads.confirmed(reads.newest, (read, index) => this.#answer(read, index, false));\n",
+    }],
+  },
+  {
+    name: "a follower breaks its promise when the connection to its leader closes",
+    edits: [{
+      file: "core/raft/raft.ts",
+      find: "if (this.#state.leading === undefined) this.#state.setLeader(0);",
+      replace: "this.#state.promise.release(this.#state.leaderId);\n" +
+        "    if (this.#state.leading === undefined) this.#state.setLeader(0);",
     }],
   },
   {

@@ -170,6 +170,9 @@ export class Faults {
   #isolate(machine: Machine): void {
     const others = this.#cluster.machines.filter((other) => other !== machine);
     this.#cut(others.flatMap((other) => [this.#link(machine, other), this.#link(other, machine)]));
+    if (this.#plan.leaseMs === 0) return;
+    // Closed connections, too: the others elect at once.
+    for (const other of others) this.#cluster.network.disconnect(machine.memberId, other.memberId);
   }
 
   /** A process that is suspended, or a machine: a leader does not notice that others have elected another one. */

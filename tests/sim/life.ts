@@ -17,15 +17,18 @@ export class LifeClock implements Clock {
   readonly #clock: Clock;
   readonly #life: Life;
   readonly #wallSkewMs: () => Milliseconds;
+  readonly #rate: number;
 
-  constructor(clock: Clock, life: Life, wallSkewMs: () => Milliseconds) {
+  /** @param rate of the monotonic clock: 1 is right */
+  constructor(clock: Clock, life: Life, wallSkewMs: () => Milliseconds, rate: number) {
     this.#clock = clock;
     this.#life = life;
     this.#wallSkewMs = wallSkewMs;
+    this.#rate = rate;
   }
 
   nowMs(): Milliseconds {
-    return this.#clock.nowMs();
+    return this.#clock.nowMs() * this.#rate;
   }
 
   wallMs(): Milliseconds {
@@ -38,7 +41,7 @@ export class LifeClock implements Clock {
       if (this.#life.isPaused) cancel = this.#clock.after(PAUSE_STEP_MS, fire);
       else if (!this.#life.isOver) callback();
     };
-    cancel = this.#clock.after(delayMs, fire);
+    cancel = this.#clock.after(delayMs / this.#rate, fire);
     return () => cancel();
   }
 }

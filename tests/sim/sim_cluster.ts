@@ -29,6 +29,8 @@ export interface Machine {
   disk: SimDisk;
   mood: DiskMood;
   isPaused: boolean;
+  /** How fast its monotonic clock goes. */
+  readonly clockRate: number;
   /** Difference of its wall clock. */
   wallSkewMs: Milliseconds;
   node: Node | undefined;
@@ -103,6 +105,7 @@ export class SimCluster {
       disk: this.#newDisk(),
       mood: "fast",
       isPaused: false,
+      clockRate: this.#plan.leaseMs === 0 ? 1 : this.#random.integer(96, 104) / 100,
       wallSkewMs: 0,
       node: undefined,
       transport: undefined,
@@ -201,7 +204,7 @@ export class SimCluster {
         return machine.isPaused && machine.life === life;
       },
     };
-    const clock = new LifeClock(this.clock, thisLife, () => machine.wallSkewMs);
+    const clock = new LifeClock(this.clock, thisLife, () => machine.wallSkewMs, machine.clockRate);
     const disk = new LifeDisk(machine.disk, thisLife);
     const shell = {
       id: machine.slot,
@@ -245,10 +248,17 @@ export class SimCluster {
       logBytesMax: 1024 * 1024 * 1024,
       createDatabases: true,
       ...this.#plan.tuning,
+      ...this.#lease(),
       onFatal: (error) => {
         if (!thisLife.isOver) machine.fatal ??= error;
       },
     };
+  }
+
+  /** Now and then a machine is started without. */
+  #lease(): Pick<OpenNodeOptions, "leaseMs"> {
+    const { leaseMs } = this.#plan;
+    return leaseMs === 0 ? {} : { leaseMs: this.#random.chance(0.9) ? leaseMs : 0 };
   }
 
   #timeout(to: string, timeoutMs: Milliseconds): Promise<never> {

@@ -70,6 +70,8 @@ export interface Plan {
   readonly keys: number;
   readonly downMsMax: Milliseconds;
   readonly tuning: NodeTuning;
+  /** Leader leases; 0: off. */
+  readonly leaseMs: Milliseconds;
   /** Chance that a machine loses power right after it granted a vote: the worst moment, and a rare one by itself. */
   readonly crashAfterVoteChance: number;
   /** A larger transaction takes several entries: of one page, of a few, or hardly ever. */
@@ -103,7 +105,7 @@ export function drawPlan(random: SeededRandom): Plan {
   operations.get += 3;
   operations.append += 4;
   operations.list += 2;
-  const plan: Plan = {
+  const plan: Omit<Plan, "leaseMs"> = {
     machines,
     steps: random.integer(400, 1_200),
     faultChance: random.pick([0, 0.01, 0.02, 0.05]),
@@ -128,7 +130,7 @@ export function drawPlan(random: SeededRandom): Plan {
   // Fewer members have a copy then: none to spare for disks that spoil.
   const roles = drawWeights(random, ["change_role"]);
   if (machines > 1 && !spoilsDisks(faults)) Object.assign(faults, roles);
-  return plan;
+  return { ...plan, leaseMs: random.pick([0, 0, 0, 100, 250]) };
 }
 
 /** Whether a disk may lose what it had called durable. */

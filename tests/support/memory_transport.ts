@@ -116,6 +116,12 @@ export class MemoryNetwork {
     });
   }
 
+  /** The connections between two members that are up are closed, as by a firewall between them. */
+  disconnect(left: NodeId, right: NodeId): void {
+    this.#members.get(left)?.onPeerGone(right);
+    this.#members.get(right)?.onPeerGone(left);
+  }
+
   leave(id: NodeId): void {
     this.#members.delete(id);
     for (const other of this.#members.values()) other.onPeerGone(id);

@@ -69,7 +69,13 @@ interface WorkerSite {
 export type NodeTuning = Partial<
   Pick<
     OpenNodeOptions,
-    "checkpointBytes" | "checkpointAgeMs" | "retainMs" | "logBytesMax" | "createDatabases" | "appendBytesMax"
+    | "checkpointBytes"
+    | "checkpointAgeMs"
+    | "retainMs"
+    | "logBytesMax"
+    | "createDatabases"
+    | "appendBytesMax"
+    | "leaseMs"
   >
 >;
 

@@ -6,6 +6,7 @@ import type { NodeId } from "../../core/base/ids.ts";
 import { encodeMembership } from "../../core/raft/membership.ts";
 import { type Entry, EntryType, type Message, type SnapshotMetadata } from "../../core/raft/message.ts";
 import type { Output } from "../../core/raft/output.ts";
+import type { RaftOptions } from "../../core/raft/options.ts";
 import type { AssignableRole, MembershipChange } from "../../core/raft/plan_change.ts";
 import { BENCH_OPTIONS } from "./raft_bench.ts";
 import { logOf, membershipOf, MemoryLog, RaftNode } from "./raft_node.ts";
@@ -61,7 +62,9 @@ export class ScenarioPlayer {
   #isQuiet = false;
   /** Links `from>to` that lose everything. */
   #cut = new Set<string>();
-  #options = { ...BENCH_OPTIONS, electionTicks: 4, appendBytesMax: 100_000 };
+  #options: RaftOptions = { ...BENCH_OPTIONS, electionTicks: 4, appendBytesMax: 100_000 };
+  /** Of all clocks; leases are measured in it. */
+  #nowMs = 0;
 
   command(line: string): string[] {
     const [name = "", ...args] = line.trim().split(/\s+/);
@@ -98,6 +101,8 @@ export class ScenarioPlayer {
         ));
       case "messages":
         return this.#queue.forEach((message) => this.#say(formatMessage(message)));
+      case "pass":
+        return void (this.#nowMs += Number(first));
       case "cut":
         return this.#isolate(args.map(Number));
       case "heal":
@@ -160,7 +165,7 @@ export class ScenarioPlayer {
     node.run();
   }
 
-  /** `nodes 1,2,3 learners=4 log1=1,1,2 term1=3 inflight=2 election=4` */
+  /** `nodes 1,2,3 learners=4 log1=1,1,2 term1=3 inflight=2 election=4 lease=200` */
   #makeNodes(args: string[]): void {
     const ids = (text: string) => text.split(",").filter((each) => each !== "").map(Number);
     const named = new Map(args.slice(1).map((arg) => arg.split("=") as [string, string]));
@@ -171,6 +176,11 @@ export class ScenarioPlayer {
       appendsInFlightMax: Number(named.get("inflight") ?? this.#options.appendsInFlightMax),
       electionTicks: Number(named.get("election") ?? this.#options.electionTicks),
       appendBytesMax: Number(named.get("bytes") ?? this.#options.appendBytesMax),
+      lease: {
+        ms: Number(named.get("lease") ?? 0),
+        nowMs: () => this.#nowMs,
+        mayHavePromised: false,
+      },
     };
     const standBys = ids(named.get("stand_bys") ?? "");
     const spares = ids(named.get("spares") ?? "");

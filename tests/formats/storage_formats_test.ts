@@ -1,5 +1,6 @@
 /** Files of the data folder that stand for what is gone from the log, byte by byte. */
 import { deepStrictEqual } from "node:assert/strict";
+import { LEASE_NOTE } from "../../core/node/lease_note.ts";
 import { decodeManifest, encodeManifest, type Manifest } from "../../core/node/snapshot_files.ts";
 import { type Catalog, decodeCatalog, encodeCatalog } from "../../core/pages/catalog.ts";
 
@@ -38,4 +39,8 @@ Deno.test("manifests of snapshots of version 1 are written as ever and can be re
   deepStrictEqual(rest, others);
   // JSON leaves out what is undefined.
   deepStrictEqual(JSON.stringify(catalog), JSON.stringify(expected));
+});
+
+Deno.test("the note on leases of version 1 is written as ever", () => {
+  deepStrictEqual(LEASE_NOTE, golden("leases"));
 });

@@ -68,7 +68,7 @@ Deno.test("parseCommandLine() understands every flag of serve", () => {
   const all = options(
     "serve",
     "serve --data d --http [::1]:0 --raft localhost:7000 --advertise-http a:1 --advertise-raft b:2 --join x:1 y:2 --join z:3,w:4 " +
-      "--token t --cluster-secret s --create-databases false --election-timeout-ms 500 --heartbeat-ms 50 --readers 2 " +
+      "--token t --cluster-secret s --create-databases false --election-timeout-ms 500 --heartbeat-ms 50 --lease-ms 250 --readers 2 " +
       "--retain 24h --log-bytes 256MiB --checkpoint-age 30s --checkpoint-bytes 2097152 --log-level debug --log-format json --exit-with-parent",
   );
   assert.deepEqual(all.http, { host: "::1", port: 0 });
@@ -79,7 +79,7 @@ Deno.test("parseCommandLine() understands every flag of serve", () => {
     "json",
     2,
   ]);
-  assert.deepEqual([all.token, all.clusterSecret], ["t", "s"]);
+  assert.deepEqual([all.token, all.clusterSecret, all.leaseMs], ["t", "s", 250]);
   assert.deepEqual(
     [all.retainMs, all.logBytesMax, all.checkpointAgeMs, all.checkpointBytes],
     [86_400_000, 268_435_456, 30_000, 2_097_152],
@@ -220,6 +220,8 @@ Deno.test("parseCommandLine() checks values", () => {
     "serve --data d --create-databases maybe",
   );
   refuses(/at least twice the heartbeat/, "serve --data d --heartbeat-ms 600");
+  refuses(/half of the timeout at most/, "serve --data d --lease-ms 400 --election-timeout-ms 700");
+  refuses(/501/, "cluster --data d --lease-ms 501");
   refuses(/ports of 3 nodes overlap/, "cluster --data d --raft-port 4002");
   refuses(/need ports up to 65537/, "cluster --data d --http-port 65535");
 });

@@ -32,8 +32,8 @@ export class Vacancy {
     driver.schedule();
     const { voters, members } = raft.membership;
     const heirs = members.filter(({ id }) => voters.includes(id));
-    // Before that a campaign does nothing: the connection may be gone, and the leader, with a lease, may not.
-    const pauseMs = raft.promisedForMs +
+    // The connection may be gone, and a leader with a lease may not. All wait equally long, or turns would overlap.
+    const pauseMs = raft.allFreeAfterMs +
       campaignPauseMs(heirs, { lost, self, term: driver.term }, random.next());
     clock.after(pauseMs, () => {
       // The driver may not have looked since: who has the first turn hardly waits.

@@ -116,7 +116,9 @@ export class LeasePromise {
   /** What an earlier life may have promised, to whomever. */
   readonly #earlierUntilMs: Milliseconds;
   #untilMs: Milliseconds = -Infinity;
+  /** The newest promise: to whom, and how long. */
   #leader: NodeId = 0;
+  #ms: Milliseconds = 0;
 
   /** @param isOnlyVoter nobody else can be elected without this member, so nobody holds a lease because of it */
   constructor(options: LeaseOptions | undefined, isOnlyVoter: boolean) {
@@ -141,7 +143,16 @@ export class LeasePromise {
     const ms = Math.min(askedMs, LIMITS.leaseMsMax);
     this.#untilMs = Math.max(this.#untilMs, options.nowMs() + ms);
     this.#leader = leader;
+    this.#ms = ms;
     return ms;
+  }
+
+  /**
+   * After so long all who promised what this member did are free, whichever of them heard of it first; 0 when this one is
+   * free now.
+   */
+  get allFreeAfterMs(): Milliseconds {
+    return this.isBinding ? Math.max(this.leftMs, this.#ms) : 0;
   }
 
   /** The leader has given up its lease. What an earlier life promised was perhaps promised to another one. */

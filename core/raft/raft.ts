@@ -199,9 +199,12 @@ export class Raft {
     return leading === undefined && promotable && !promise.isBinding;
   }
 
-  /** So long this member has promised a leader to elect nobody, 0 when it is free. A campaign before that does nothing. */
-  get promisedForMs(): Milliseconds {
-    return this.#state.promise.leftMs;
+  /**
+   * For a driver that knows the leader is gone: after so long nobody is bound any more by what the followers promised it
+   * together; 0 when nothing binds this one. A campaign of a member that is bound does nothing.
+   */
+  get allFreeAfterMs(): Milliseconds {
+    return this.#state.promise.allFreeAfterMs;
   }
 
   /** The leader is known to be gone: lets this node vote for another one before the election timeout. */

@@ -56,6 +56,18 @@ Deno.test("Leases: the followers of a leader that died elect another one when th
   });
 });
 
+Deno.test("Leases: after a start a member waits half a second, and an election that needs it no longer", async () => {
+  await withLease(async (cluster) => {
+    await cluster.restart(3);
+    await cluster.until(() => cluster.node(3).isReady());
+    cluster.crash(1);
+    const leads = () => [2, 3].some((id) => metric(cluster.node(id), "is_leader") === 1);
+    const ms = await timeOf(cluster, () => cluster.until(leads));
+    ok(ms > 350 && ms < 650, `${ms} ms`);
+    cluster.members.splice(0, 1);
+  });
+});
+
 Deno.test("Leases: a leader whose connections close goes on reading, and nobody else is elected before it has stopped", async () => {
   await withLease(async (cluster) => {
     const { network } = cluster;

@@ -46,7 +46,7 @@ function askForVotes(state: RaftState, candidacy: Candidacy): void {
   const preVote = candidacy.campaign === "pre_vote";
   const asked = [...new Set([...voters, ...votersOutgoing])].sort((a, b) => a - b);
   for (const to of asked) {
-    if (to === state.id) continue;
+    if (to === state.id || candidacy.votes.has(to)) continue;
     const message = {
       kind: "vote",
       from: state.id,
@@ -61,6 +61,14 @@ function askForVotes(state: RaftState, candidacy: Candidacy): void {
     // with another log. So the question waits for the disk, too.
     if (preVote) state.outbox.sendNow(message);
     else state.outbox.sendAfterSync(message);
+  }
+}
+
+/** Who is bound by a promise says nothing, and may be free by now: with leases a pre-vote is asked for again. */
+export function askAgain(state: RaftState): void {
+  const { candidacy, options } = state;
+  if (candidacy?.campaign === "pre_vote" && options.lease !== undefined && options.lease.ms > 0) {
+    askForVotes(state, candidacy);
   }
 }
 

@@ -331,6 +331,29 @@ Deno.test("LeasePromise: after a start a member waits for what its earlier life 
   strictEqual(alone.status.role, "leader");
 });
 
+Deno.test("LeasePromise: who asks for a pre-vote asks again those who said nothing, since they may be bound", () => {
+  const asked = (bench: RaftBench) => bench.sent("vote").map(({ to, preVote }) => [to, preVote]);
+  const bench = new LeaseBench({ membership: membershipOf([1, 2, 3, 4]) });
+  bench.raft.campaign();
+  bench.node.run();
+  const term = bench.status.term + 1;
+  bench.receive({ kind: "vote_reply", from: 2, to: 1, term, preVote: true, granted: true });
+  deepStrictEqual(asked(bench).length, 3);
+  bench.tick();
+  deepStrictEqual(asked(bench), [[3, true], [4, true]]);
+  bench.receive({ kind: "vote_reply", from: 4, to: 1, term, preVote: true, granted: true });
+  bench.sync();
+  strictEqual(bench.status.role, "candidate");
+  strictEqual(asked(bench).length, 3);
+  bench.tick();
+  deepStrictEqual(asked(bench), []);
+
+  const without = new RaftBench();
+  without.raft.campaign();
+  without.tick();
+  strictEqual(asked(without).length, 2);
+});
+
 Deno.test("checkRaftOptions() refuses leases that a restart does not wait for", () => {
   const { options } = new LeaseBench().node;
   const withLease = (ms: number) => ({

@@ -1,6 +1,6 @@
 /** The Raft state machine: inputs in, one output out. README.md says what the driver has to do with it. */
 import type { LogIndex, Milliseconds, NodeId, Term } from "../base/ids.ts";
-import { onVotePersisted, onVoteReply, startCampaign } from "./candidate.ts";
+import { askAgain, onVotePersisted, onVoteReply, startCampaign } from "./candidate.ts";
 import { admit, onVote } from "./election.ts";
 import { onAppend, onHeartbeat, onReadIndexReply, onSnapshot, onSnapshotInstalled } from "./follower.ts";
 import type { ProposalRefusal, ProposedChange } from "./leader.ts";
@@ -92,7 +92,7 @@ export class Raft {
     );
     if (state.leading !== undefined) return state.leading.tick();
     state.electionElapsed++;
-    if (state.electionElapsed < state.electionTimeout) return;
+    if (state.electionElapsed < state.electionTimeout) return askAgain(state);
     if (!state.promotable) state.setLeader(0);
     else if (!state.promise.isBinding) startCampaign(state, "pre_vote");
   }

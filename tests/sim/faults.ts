@@ -141,6 +141,8 @@ export class Faults {
           weight: this.#random.integer(0, 2),
           failureDomain: this.#random.integer(0, 1),
         };
+        // What a machine without its disk has lost must not become a majority of those that still vote.
+        if (this.#cluster.machines.some(({ memberId }) => memberId === 0)) return;
         return this.#onAdmin(`change_role to ${role}`, node.changeMember(member, change, 2_000));
       }
       case "add_member":

@@ -36,15 +36,16 @@ const STAGES: readonly (readonly [name: string, total: keyof StageTotals, help: 
   ["network", "networkMs", "from there until a majority has it"],
 ];
 
+const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: "gauge", help, value });
+const counter = (name: string, help: string, value: number): Metric => ({
+  name,
+  kind: "counter",
+  help,
+  value,
+});
+
 /** What the node tells Prometheus about itself; `net/http/metrics.ts` adds its requests and writes the text. */
 export function nodeMetrics(node: Measured): Metric[] {
-  const gauge = (name: string, help: string, value: number): Metric => ({ name, kind: "gauge", help, value });
-  const counter = (name: string, help: string, value: number): Metric => ({
-    name,
-    kind: "counter",
-    help,
-    value,
-  });
   return [
     gauge("is_leader", "1 when this node leads, else 0", node.isLeader ? 1 : 0),
     gauge("raft_term", "Raft term", node.term),

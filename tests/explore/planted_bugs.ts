@@ -50,7 +50,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     scope: "replication",
     edit: {
       file: "core/raft/election.ts",
-      find: "const granted = free && isUpToDate(state, message);",
+      find: "const granted = free && !state.promise.isBinding && isUpToDate(state, message);",
       replace: "const granted = free && (isUpToDate(state, message) || true);",
     },
     finds: /^Leader completeness/,
@@ -159,8 +159,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     lost: ["idle_heartbeat", "read_index"],
     edit: {
       file: "core/raft/leader.ts",
-      find: "this.#reads.mayBegin && state.commitIndex >= this.#termStart",
-      replace: "this.#reads.mayBegin",
+      find: "if (state.commitIndex >= this.#termStart) this.#serveReads();",
+      replace: "this.#serveReads();",
     },
     finds: /^Stale read/,
   },

@@ -265,7 +265,7 @@ export class Node implements NodeService, TransportHandler {
       hasLeader: () => this.#driver.leader !== 0,
       readNow: () => {
         const index = raft.readNow();
-        if (index !== undefined) this.#driver.schedule();
+        if (index !== undefined && raft.isLeaseRenewalDue) this.#driver.schedule();
         return index;
       },
       readIndex: (context: number) => {

@@ -51,11 +51,16 @@ export class ReadGate {
     return count;
   }
 
+  /** An index under a lease, now; undefined: there is none, and `confirm` has to be asked. */
+  get confirmed(): LogIndex | undefined {
+    return this.#closed === undefined ? this.#host.readNow() : undefined;
+  }
+
   /** Resolves with an index that was committed after the call; rejects at the deadline. */
   confirm(deadlineMs: Milliseconds): Promise<LogIndex> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    const index = this.#host.readNow();
-    if (index !== undefined) return Promise.resolve(index);
+    const { confirmed } = this;
+    if (confirmed !== undefined) return Promise.resolve(confirmed);
     return new Promise((resolve, reject) => {
       this.#gathering.push({ deadlineMs, resolve, reject });
       if (this.#scheduled || this.#retryAtMs !== undefined) return;

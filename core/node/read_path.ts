@@ -91,8 +91,10 @@ export class ReadPath {
     deadlineMs: Milliseconds,
   ): Promise<unknown> | undefined {
     switch (level) {
-      case "linearizable":
-        return this.#confirmed(deadlineMs);
+      case "linearizable": {
+        const { confirmed } = this.#options.gate;
+        return confirmed === undefined ? this.#confirmed(deadlineMs) : this.#published(confirmed, deadlineMs);
+      }
       case "index":
         return this.#published(index ?? 0, deadlineMs);
       case "stale":

@@ -196,6 +196,10 @@ export class Leader {
     return commitIndex;
   }
 
+  get isLeaseRenewalDue(): boolean {
+    return this.#lease.isAttemptDue;
+  }
+
   get leaseLeftMs(): Milliseconds {
     return this.#lease.leftMs;
   }

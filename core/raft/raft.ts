@@ -165,10 +165,15 @@ export class Raft {
 
   /**
    * An index at which a linearizable read may be served at once: what `readIndex` would answer with the next output.
-   * Undefined unless this node leads and holds a lease. Take an output after it, so that the lease is renewed.
+   * Undefined unless this node leads and holds a lease. If the lease is due for renewal, take an output after it.
    */
   readNow(): LogIndex | undefined {
     return this.#state.leading?.readNow();
+  }
+
+  /** The next output after a read under the lease asks for another one. */
+  get isLeaseRenewalDue(): boolean {
+    return this.#state.leading?.isLeaseRenewalDue ?? false;
   }
 
   /** Of the lease in force; 0 when there is none. */

@@ -6,8 +6,8 @@ import { describeMachine, type Machine } from "./machine.ts";
 import { measureNative, medianSyncMs, nativeName } from "./native_baseline.ts";
 import { measureRqlite } from "./rqlite_baseline.ts";
 import { judgeTargets, type TargetResult } from "./targets.ts";
-import { DQLITE, WALRAFT_WIRE } from "./wire_systems.ts";
-import { workloads, type WorkloadSizes } from "./workloads.ts";
+import { DQLITE, LEASE_FLAGS, WALRAFT_WIRE, WALRAFT_WIRE_LEASES } from "./wire_systems.ts";
+import { type WorkloadId, workloads, type WorkloadSizes } from "./workloads.ts";
 
 export interface RunOptions {
   readonly seconds: number;
@@ -50,15 +50,21 @@ export async function runBench(
   let drift: number | null = null;
   baseline.forEach(onLine);
   const dqlite: BenchLine[] = [];
-  for (const system of [DQLITE, WALRAFT_WIRE]) {
-    if (!wants(`${system.name}/insert_indexed`)) continue;
-    dqlite.push(...await measureWire(system, { ...options, rows: options.sizes.rows }, onLine) ?? []);
+  for (const system of [DQLITE, WALRAFT_WIRE, WALRAFT_WIRE_LEASES]) {
+    const only = (id: string) => wants(`${system.name}/${id}`);
+    dqlite.push(...await measureWire(system, { ...options, rows: options.sizes.rows, only }, onLine));
   }
   const rqlite = wants("rqlite/insert_indexed") && options.rqlite !== undefined
     ? await measureRqlite({ ...options, rows: options.sizes.rows, program: options.rqlite }, onLine)
     : [];
   if (wantsCluster(options)) {
     lines.push(...await measureCluster({ ...options, only: (id) => wants(`walraft/${id}`) }, onLine));
+    const leased = {
+      system: "walraft, leases",
+      flags: LEASE_FLAGS,
+      only: (id: WorkloadId) => id.startsWith("read_linearizable") && wants(`walraft, leases/${id}`),
+    };
+    lines.push(...await measureCluster({ ...options, ...leased }, onLine));
     // A second time: what else the machine did must not make the baseline look slower than it is.
     const again = native(options);
     drift = driftBetween(baseline, again);
@@ -71,7 +77,7 @@ export async function runBench(
 }
 
 function wantsCluster({ sizes, only }: RunOptions): boolean {
-  return workloads(sizes).some(({ id }) => only.test(`walraft/${id}`));
+  return workloads(sizes).some(({ id }) => only.test(`walraft/${id}`) || only.test(`walraft, leases/${id}`));
 }
 
 function native(options: RunOptions): BenchLine[] {

@@ -22,6 +22,9 @@ export interface ClusterBenchOptions {
   readonly sizes: WorkloadSizes;
   /** Only workloads that it accepts. */
   readonly only?: (id: WorkloadId) => boolean;
+  /** How its lines are headed, and further options of its nodes. */
+  readonly system?: string;
+  readonly flags?: readonly string[];
 }
 
 export const SIZES: WorkloadSizes = {
@@ -42,12 +45,13 @@ export async function measureCluster(
   options: ClusterBenchOptions,
   onLine: (line: BenchLine) => void = () => {},
 ): Promise<BenchLine[]> {
-  await using cluster = await ProcessCluster.start(3, NODE_FLAGS);
+  const only = options.only ?? (() => true);
+  if (!workloads(options.sizes).some(({ id }) => only(id))) return [];
+  await using cluster = await ProcessCluster.start(3, [...NODE_FLAGS, ...options.flags ?? []]);
   await using client = new LoadClient();
   const leader = await cluster.leader();
   const [follower] = await cluster.followers() as [NodeProcess];
   const index = await prepareTables(leader, options.sizes.rows);
-  const only = options.only ?? (() => true);
   const steps = only("readers_beside_analysis") ? await calibrate(leader) : 0;
   const lines: BenchLine[] = [];
   const acknowledged = new Map<WorkloadId, number>();
@@ -119,13 +123,14 @@ async function measure(measurement: Measurement): Promise<{ lines: BenchLine[]; 
   const after = await usage(measurement);
   if (outcome === undefined) throw new Error("The load generator answered without an outcome");
   const { id, title, rowsPerRequest } = workload;
+  const { system = WALRAFT } = options;
   const own = toBenchLine({
     ...measuredOf(outcome),
-    head: { system: WALRAFT, workload: id, title, connections },
+    head: { system, workload: id, title, connections },
     rowsPerRequest,
   }, costs(before, after, outcome.callsInAll));
   const besideHead = {
-    system: WALRAFT,
+    system,
     workload: "analysis",
     title: "the queries beside them",
     connections: 1,

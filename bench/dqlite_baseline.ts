@@ -28,6 +28,8 @@ export interface DqliteOptions {
   readonly connections: readonly number[];
   /** In each table before anything is measured. */
   readonly rows: number;
+  /** Only workloads that it accepts. */
+  readonly only: (id: string) => boolean;
 }
 
 const NODES = 3;
@@ -62,17 +64,19 @@ const WORKLOADS: readonly WireWorkload[] = [
   },
 ];
 
-/** Undefined where the program is not on PATH. */
+/** Nothing where the program is not on PATH. */
 export async function measureWire(
   system: WireSystem,
   options: DqliteOptions,
   onLine: (line: BenchLine) => void = () => {},
-): Promise<BenchLine[] | undefined> {
+): Promise<BenchLine[]> {
+  const chosen = WORKLOADS.filter(({ id }) => (system.workloads?.includes(id) ?? true) && options.only(id));
+  if (chosen.length === 0) return [];
   await using servers = await ServerProcesses.open("wire");
   const ports = Array.from({ length: NODES }, () => freePorts(system.portsPerNode));
   const [first] = ports as [number];
   for (const [at, port] of ports.entries()) {
-    if (!system.start(servers, `${servers.folder}/node-${at + 1}`, port, first)) return undefined;
+    if (!system.start(servers, `${servers.folder}/node-${at + 1}`, port, first)) return [];
     // The others join one that leads already.
     if (at === 0) await voters(first, 1);
   }
@@ -84,7 +88,7 @@ export async function measureWire(
     for (const sql of [...tables, ...fills]) await client.execute(sql);
   });
   const lines: BenchLine[] = [];
-  for (const workload of WORKLOADS) {
+  for (const workload of chosen) {
     for (const connections of options.connections) {
       const line = await measure(leader, { system: system.name, workload, connections }, options, servers);
       lines.push(line);

@@ -2,7 +2,7 @@
 import type { BenchLine } from "./bench_line.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { READER_CONNECTIONS, type WorkloadId } from "./workloads.ts";
-import { WALRAFT_WIRE } from "./wire_systems.ts";
+import { WALRAFT_WIRE, WALRAFT_WIRE_LEASES, type WireSystem } from "./wire_systems.ts";
 
 export interface TargetResult {
   readonly what: string;
@@ -35,18 +35,34 @@ export function judgeTargets(figures: RunFigures): TargetResult[] {
   ];
 }
 
-/** The same protocol and client, dqlite against walraft; dqlite at its best number of connections. */
+/** The same protocol, client and number of connections, dqlite against walraft. */
 function wireTargets(lines: readonly BenchLine[]): TargetResult[] {
-  const compared = (workload: string) =>
-    ratio(bestRate(lines, WALRAFT_WIRE.name, workload), bestRate(lines, DQLITE, workload));
+  const compared = (system: WireSystem, workload: string, connections: number) =>
+    ratio(
+      bestRate(lines, system.name, workload, connections),
+      bestRate(lines, DQLITE, workload, connections),
+    );
+  const inserts = [[1, 1], [8, 20], [32, 20]] as const;
   return [
-    atLeast(
-      "dqlite's protocol, inserts, compared with dqlite's best rate",
-      20,
-      "×",
-      compared("insert_indexed"),
+    ...inserts.map(([connections, times]) =>
+      atLeast(
+        `dqlite's protocol, inserts, compared with dqlite's, connections: ${connections}`,
+        times,
+        "×",
+        compared(WALRAFT_WIRE, "insert_indexed", connections),
+      )
     ),
-    atLeast("dqlite's protocol, point reads, compared with dqlite's", 1, "×", compared("read_wire_leader")),
+    ...[WALRAFT_WIRE, WALRAFT_WIRE_LEASES].flatMap((system) =>
+      [1, 8, 32].map((connections) =>
+        atLeast(
+          `dqlite's protocol${system === WALRAFT_WIRE ? "" : " with leases"}, point reads, ` +
+            `compared with dqlite's, connections: ${connections}`,
+          1,
+          "×",
+          compared(system, "read_wire_leader", connections),
+        )
+      )
+    ),
   ];
 }
 
@@ -133,7 +149,7 @@ function lifecycleTargets(lifecycle: Lifecycle | null): TargetResult[] {
 }
 
 function noFailures(lines: readonly BenchLine[]): TargetResult {
-  const ours = lines.filter(({ system }) => system === WALRAFT || system === WALRAFT_WIRE.name);
+  const ours = lines.filter(({ system }) => system.startsWith(WALRAFT));
   const errors = ours.reduce((sum, line) => sum + line.errors, 0);
   return atMost("failed calls", 0, "", ours.length === 0 ? undefined : errors);
 }

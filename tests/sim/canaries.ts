@@ -46,6 +46,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     name: "a follower breaks its promise when the connection to its leader closes",
+    firstSeed: 31,
     edits: [{
       file: "core/raft/raft.ts",
       find: "if (this.#state.leading === undefined) this.#state.setLeader(0);",

@@ -12,6 +12,8 @@ import { type WorkloadId, workloads, type WorkloadSizes } from "./workloads.ts";
 export interface RunOptions {
   readonly seconds: number;
   readonly warmupMs: number;
+  /** What runs before anything is measured; see cluster_lines.ts. */
+  readonly settleMs: number;
   readonly connections: readonly number[];
   readonly sizes: WorkloadSizes;
   /** What is measured: it sees `SYSTEM/WORKLOAD`, such as `walraft/insert_append`, and `lifecycle`. */
@@ -106,10 +108,11 @@ function driftBetween(first: readonly BenchLine[], second: readonly BenchLine[])
 /** Seconds, for tests. */
 export const SMOKE: Pick<
   RunOptions,
-  "seconds" | "warmupMs" | "connections" | "sizes" | "kills" | "idleSeconds"
+  "seconds" | "warmupMs" | "settleMs" | "connections" | "sizes" | "kills" | "idleSeconds"
 > = {
   seconds: 0.1,
   warmupMs: 20,
+  settleMs: 20,
   connections: [1, 4],
   sizes: { ...SIZES, rows: 500, rowsPerBatch: 20, rowsPerBulk: 100 },
   kills: 1,

@@ -32,6 +32,7 @@ function optionsFrom(args: string[]) {
   const full = {
     seconds: Number(values.seconds),
     warmupMs: 500,
+    settleMs: 2_000,
     connections: values.connections.split(",").map(Number),
     sizes: SIZES,
     kills: Number(values.kills),

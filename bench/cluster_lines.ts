@@ -18,6 +18,8 @@ import {
 export interface ClusterBenchOptions {
   readonly seconds: number;
   readonly warmupMs: number;
+  /** Each workload runs that long with the most connections before it is measured; 0 or left out: not at all. */
+  readonly settleMs?: number;
   readonly connections: readonly number[];
   readonly sizes: WorkloadSizes;
   /** Only workloads that it accepts. */
@@ -58,10 +60,17 @@ export async function measureCluster(
   for (const workload of workloads({ ...options.sizes, index, analysisSteps: steps })) {
     if (!only(workload.id)) continue;
     const node = workload.node === "leader" ? leader : follower;
-    for (const connections of workload.connections ?? options.connections) {
-      const measurement = { workload, node, connections, cluster, leader, client, options };
-      const { lines: added, rows } = await measure(measurement);
+    const levels = workload.connections ?? options.connections;
+    const count = (rows: number) =>
       acknowledged.set(workload.id, (acknowledged.get(workload.id) ?? 0) + rows);
+    const common = { workload, node, cluster, leader, client };
+    if (options.settleMs !== undefined && options.settleMs > 0) {
+      const settling = { ...options, seconds: options.settleMs / 1_000 };
+      count((await measure({ ...common, connections: Math.max(...levels), options: settling })).rows);
+    }
+    for (const connections of levels) {
+      const { lines: added, rows } = await measure({ ...common, connections, options });
+      count(rows);
       lines.push(...added);
       added.forEach(onLine);
     }

@@ -25,6 +25,8 @@ import {
 export interface DqliteOptions {
   readonly seconds: number;
   readonly warmupMs: number;
+  /** Each workload runs that long with the most connections before it is measured. */
+  readonly settleMs: number;
   readonly connections: readonly number[];
   /** In each table before anything is measured. */
   readonly rows: number;
@@ -89,6 +91,9 @@ export async function measureWire(
   });
   const lines: BenchLine[] = [];
   for (const workload of chosen) {
+    const settling = { ...options, seconds: options.settleMs / 1_000 };
+    const most = { system: system.name, workload, connections: Math.max(...options.connections) };
+    await measure(leader, most, settling, servers);
     for (const connections of options.connections) {
       const line = await measure(leader, { system: system.name, workload, connections }, options, servers);
       lines.push(line);

@@ -137,7 +137,7 @@ class App {
     return match;
   }
 
-  async #serve(request: HttpRequest, match: RouteMatch, startMs: number): Promise<HttpResponse> {
+  #serve(request: HttpRequest, match: RouteMatch, startMs: number): HttpResponse | Promise<HttpResponse> {
     const { route, variable } = match;
     const format = acceptedFormat(request.headers.get("accept"));
     const call = new Call(this.#services, request, variable, format, startMs);
@@ -146,7 +146,7 @@ class App {
       if (route.method === "POST") this.#crossOrigin.requireOwnPage(request);
     }
     if (route.query === undefined && route.path.startsWith("/v1/")) call.requireNoQuery();
-    return await HANDLERS[route.id](call);
+    return HANDLERS[route.id](call);
   }
 
   #refuse(request: HttpRequest, label: RouteLabel, thrown: unknown): HttpResponse {

@@ -18,6 +18,7 @@ export type Phase = "idle" | "head" | "body" | "handling" | "writing" | "lingeri
 /** The client did not send in time. */
 export class ReadExpired extends Error {}
 
+const DONE = Promise.resolve();
 const INITIAL_BUFFER_BYTES = 8 * 1024;
 
 /**
@@ -84,13 +85,13 @@ export class ConnectionIo {
    * Waits for more bytes in the buffer, or for the end; compacts and grows the buffer as needed, so earlier views
    * are invalid afterwards. Rejects with ReadExpired.
    */
-  async fill(): Promise<void> {
-    if (this.hasEnded) return;
+  fill(): Promise<void> {
+    if (this.hasEnded) return DONE;
     if (this.#reading === undefined) {
       this.#makeRoom();
       this.#reading = this.#readIntoBuffer();
     }
-    await this.#interruptible(this.#reading);
+    return this.#interruptible(this.#reading);
   }
 
   /** Starts a read into the free end of the buffer, if there is one, and moves nothing: notices a client that leaves. */
@@ -149,28 +150,30 @@ export class ConnectionIo {
     this.#end();
   }
 
-  async #interruptible(work: Promise<void>): Promise<void> {
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#interrupt = reject;
-        work.then(resolve, reject);
-      });
-    } finally {
-      this.#interrupt = undefined;
-    }
+  #interruptible(work: Promise<void>): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      this.#interrupt = (reason) => {
+        this.#interrupt = undefined;
+        reject(reason);
+      };
+      work.then(() => {
+        this.#interrupt = undefined;
+        resolve();
+      }, reject);
+    });
   }
 
-  async #readIntoBuffer(): Promise<void> {
-    this.end += await this.#readOnce(this.#bytes.subarray(this.end));
+  #readIntoBuffer(): Promise<void> {
+    return this.#readOnce(this.#bytes.subarray(this.end)).then((count) => {
+      this.end += count;
+    });
   }
 
-  async #readOnce(into: Uint8Array): Promise<number> {
-    let count: number | null;
-    try {
-      count = await this.#stream.read(into);
-    } catch {
-      count = null;
-    }
+  #readOnce(into: Uint8Array): Promise<number> {
+    return this.#stream.read(into).then((count) => this.#arrived(count), () => this.#arrived(null));
+  }
+
+  #arrived(count: number | null): number {
     this.#reading = undefined;
     if (count !== null) return count;
     this.#end();

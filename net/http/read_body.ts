@@ -36,11 +36,11 @@ export class BodyBudget {
  * The content type is required even for an empty body: a page in a browser can send a POST without one to any
  * address, loopback included, but may not name these types without asking first.
  */
-export async function readValue(
+export function readValue(
   request: HttpRequest,
   bytesMax: number,
   budget: BodyBudget,
-): Promise<unknown> {
+): unknown | Promise<unknown> {
   const type = mediaType(request.headers.get("content-type"));
   if (type !== "application/json" && !isMsgpack(type)) {
     throw new NodeError(
@@ -61,7 +61,7 @@ export async function readValue(
     if (request.body.length > bytesMax) throw tooLarge(bytesMax);
     return decode(request.body, LIMITS.requestDepthMax);
   }
-  return await readAll(request.body, bytesMax, budget, (bytes) => decode(bytes, LIMITS.requestDepthMax));
+  return readAll(request.body, bytesMax, budget, (bytes) => decode(bytes, LIMITS.requestDepthMax));
 }
 
 /** Gathers a body of at most `bytesMax` bytes and hands it to `use`; the budget is given back afterwards. */

@@ -78,7 +78,7 @@ function formatHead(response: HttpResponse, length: number | undefined, facts: R
   return response.status === 204 ? head + "\r\n" : head + "content-length: " + length + "\r\n\r\n";
 }
 
-async function writeParts(
+function writeParts(
   io: ConnectionIo,
   response: HttpResponse,
   parts: readonly (Uint8Array | string)[],
@@ -87,7 +87,15 @@ async function writeParts(
   const length = bodyLength(parts);
   const head = formatHead(response, length, facts);
   const sent = facts.isHead ? [] : parts;
-  if (head.length + length <= ONE_WRITE_BYTES) return await io.write(join(head, sent, length));
+  if (head.length + length <= ONE_WRITE_BYTES) return io.write(join(head, sent, length));
+  return writeEach(io, head, sent);
+}
+
+async function writeEach(
+  io: ConnectionIo,
+  head: string,
+  sent: readonly (Uint8Array | string)[],
+): Promise<void> {
   await io.write(HEAD_ENCODER.encode(head));
   for (const part of sent) await io.write(typeof part === "string" ? HEAD_ENCODER.encode(part) : part);
 }

@@ -138,3 +138,30 @@ Deno.test("checkpoints, and a database that is dropped and made anew, do not con
     deepStrictEqual(await read(BY_ID, [5]), []);
   });
 });
+
+Deno.test("four databases have a place on the main thread, and give it up when they are not read for ten seconds", async () => {
+  await withRows(async (cluster, read) => {
+    const names = ["a", "b", "c", "d", "e"];
+    const readOf = async (database: string): Promise<boolean> => {
+      const before = shortReads(cluster);
+      deepStrictEqual(await read(BY_ID, [1], { database }), [[database]]);
+      return shortReads(cluster) > before;
+    };
+    for (const database of names) {
+      for (
+        const sql of ["CREATE TABLE t (id INTEGER PRIMARY KEY, v)", `INSERT INTO t VALUES (1, '${database}')`]
+      ) {
+        await cluster.finish(cluster.write(1, sql, { database }));
+      }
+      for (let run = 0; run < RUNS_BEFORE; run++) await readOf(database);
+    }
+    for (const database of names) strictEqual(await readOf(database), database !== "e", database);
+    for (let run = 0; run < 10; run++) strictEqual(await readOf("e"), false);
+    await cluster.advance(11_000);
+    for (const database of ["b", "c", "d"]) strictEqual(await readOf(database), true);
+    // It takes the place of the one that nobody read.
+    strictEqual(await readOf("e"), false);
+    strictEqual(await readOf("e"), true);
+    strictEqual(await readOf("a"), false);
+  });
+});

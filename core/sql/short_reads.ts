@@ -1,4 +1,4 @@
-import type { DatabaseId } from "../base/ids.ts";
+import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
@@ -33,6 +33,8 @@ const TEXTS_MAX = 1_000;
 const TEXT_LENGTH_MAX = 1_000;
 /** Databases kept open on this thread: each costs an instance, and its page cache. */
 const DATABASES_MAX = 4;
+/** An instance takes 2 to 3 ms to make: a database gives its place to another one only when it is not used any more. */
+const UNUSED_MS = 10_000;
 /** Pages that a query may read: some tenths of a millisecond when the system has them in its cache. */
 const PAGE_READS_MAX = 64;
 /** Characters and bytes to bind. */
@@ -65,8 +67,8 @@ export class ShortReads {
   #segmentsVersion = -1;
   readonly #texts = new KnownTexts();
   #readers: OpenReaders | undefined;
-  /** Databases whose session is being made. */
-  readonly #opening = new Set<DatabaseId>();
+  /** When each database that has a place here was last read. */
+  readonly #usedMs = new Map<DatabaseId, Milliseconds>();
   #hasFailed = false;
   readonly #budget = new Budget();
   /** Queries run here since the start. */
@@ -97,6 +99,7 @@ export class ShortReads {
     { sql, parameters, deadlineMs, format, rowShape }: PoolQuery,
   ): EncodedFields | undefined {
     this.#follow(database);
+    this.#usedMs.set(database.id, this.#options.clock.nowMs());
     this.#budget.begin();
     try {
       const { fields } = session.query({
@@ -135,12 +138,13 @@ export class ShortReads {
 
   /** Its files are others now, or it is gone. */
   close(databaseId: DatabaseId): void {
+    this.#usedMs.delete(databaseId);
     this.#options.cursors.forget(databaseId);
     this.#readers?.close(databaseId);
   }
 
   closeAll(): void {
-    for (const databaseId of this.#options.cursors.followed()) this.close(databaseId);
+    for (const databaseId of [...this.#usedMs.keys()]) this.close(databaseId);
   }
 
   stop(): void {
@@ -160,21 +164,31 @@ export class ShortReads {
   }
 
   async #open(database: Database): Promise<void> {
-    if (this.#hasFailed || this.#opening.has(database.id)) return;
-    this.#opening.add(database.id);
+    if (this.#hasFailed || !this.#takePlace(database.id)) return;
     try {
       this.#readers ??= this.#makeReaders(await this.#options.loadEngine());
-      if (this.#hasFailed) return;
-      const { cursors } = this.#options;
+      // It may have been closed while the engine was loaded.
+      if (this.#hasFailed || !this.#usedMs.has(database.id)) return;
       this.#follow(database);
-      if (cursors.size > DATABASES_MAX) this.close(cursors.forgetOldest() as DatabaseId);
       await this.#readers.open(database.id);
     } catch (error) {
       this.#hasFailed = true;
       this.#options.events.event("short_reads_off", { database: database.name, error: String(error) });
-    } finally {
-      this.#opening.delete(database.id);
     }
+  }
+
+  /** False when all places are in use, and for one that is being opened or was lost just now. */
+  #takePlace(databaseId: DatabaseId): boolean {
+    const nowMs = this.#options.clock.nowMs();
+    const usedMs = this.#usedMs.get(databaseId);
+    if (usedMs !== undefined && nowMs - usedMs < UNUSED_MS) return false;
+    if (usedMs === undefined && this.#usedMs.size === DATABASES_MAX) {
+      const [oldest, lastMs] = [...this.#usedMs].reduce((a, b) => a[1] <= b[1] ? a : b);
+      if (nowMs - lastMs < UNUSED_MS) return false;
+      this.close(oldest);
+    }
+    this.#usedMs.set(databaseId, nowMs);
+    return true;
   }
 
   #makeReaders(module: EngineModule): OpenReaders {

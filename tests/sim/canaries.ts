@@ -55,6 +55,14 @@ export const CANARIES: readonly Canary[] = [
     }],
   },
   {
+    name: "short reads on the main thread do not hear of new pages",
+    edits: [{
+      file: "core/sql/short_reads.ts",
+      find: "if (!cursors.isCurrent(database)) this.#readers?.update(cursors.advance(database));",
+      replace: "if (cursors.size === 0) this.#readers?.update(cursors.advance(database));",
+    }],
+  },
+  {
     name: "a checkpoint goes past an open view",
     edits: [
       {

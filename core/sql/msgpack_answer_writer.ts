@@ -2,6 +2,8 @@ import type { AnswerWriter } from "./answer_writer.ts";
 import { OutputBuffer } from "./output_buffer.ts";
 
 const FIRST_NOT_ASCII = 0x80;
+/** A text up to this length has its length in its tag. */
+const FIX_TEXT_LENGTH_MAX = 31;
 const TWO_POWER_32 = 0x1_0000_0000;
 const TEXT = new TextEncoder();
 /** Not fatal: SQLite stores any bytes as text. A byte order mark is text like any other. */
@@ -109,13 +111,19 @@ export class MsgpackAnswerWriter implements AnswerWriter {
       this.string(UTF8.decode(utf8));
       return;
     }
-    this.#head(utf8.length, 0xa0, 31, 0xd9, 0xda);
+    this.#head(utf8.length, 0xa0, FIX_TEXT_LENGTH_MAX, 0xd9, 0xda);
     this.#out.append(utf8);
   }
 
   string(value: string): void {
+    if (value.length <= FIX_TEXT_LENGTH_MAX) {
+      const start = this.#out.length;
+      this.#out.byte(0xa0 | value.length);
+      if (this.#out.tryAscii(value)) return;
+      this.#out.length = start;
+    }
     const bytes = TEXT.encode(value);
-    this.#head(bytes.length, 0xa0, 31, 0xd9, 0xda);
+    this.#head(bytes.length, 0xa0, FIX_TEXT_LENGTH_MAX, 0xd9, 0xda);
     this.#out.append(bytes);
   }
 

@@ -37,6 +37,18 @@ export class OutputBuffer {
     this.length += text.length;
   }
 
+  /** Appends the text if it is ASCII; else nothing, and false. For short texts: a call of an encoder costs more. */
+  tryAscii(text: string): boolean {
+    this.reserve(text.length);
+    for (let index = 0; index < text.length; index += 1) {
+      const unit = text.charCodeAt(index);
+      if (unit >= 0x80) return false;
+      this.bytes[this.length + index] = unit;
+    }
+    this.length += text.length;
+    return true;
+  }
+
   /** Moves what was written after `middle` to `position`, and what stood between behind it. */
   moveTailTo(position: number, middle: number): void {
     const tailLength = this.length - middle;

@@ -1,5 +1,6 @@
 import { assert } from "../../core/base/assert.ts";
 
+const SHORT_TEXT_BYTES_MAX = 24;
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What a value is; lists and maps are where they are expected. */
@@ -83,7 +84,8 @@ export class MsgpackReader {
   }
 
   string(): string {
-    return UTF8.decode(this.bytes());
+    const bytes = this.bytes();
+    return bytes.length > SHORT_TEXT_BYTES_MAX ? UTF8.decode(bytes) : shortText(bytes);
   }
 
   /** A text as UTF-8, or a blob: a view. */
@@ -120,6 +122,16 @@ export class MsgpackReader {
     if (bytes === 1) return this.#view.getUint8(at);
     return bytes === 2 ? this.#view.getUint16(at) : this.#view.getUint32(at);
   }
+}
+
+/** Names of fields and columns: a call of the decoder costs more than they do. */
+function shortText(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) {
+    if (byte >= 0x80) return UTF8.decode(bytes);
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 function lengthBytes(tag: number): number {

@@ -45,7 +45,7 @@ export function writeResponse(writer: TupleWriter, response: Response): void {
 
 /** Text that comes from outside and must not make an answer impossible: a NUL would end it early. */
 export function writeTextWithoutNul(writer: TupleWriter, text: string): void {
-  writer.text(text.replaceAll("\0", "\ufffd"));
+  writer.text(text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text);
 }
 
 /** The beginning of every part of a result. */

@@ -177,7 +177,11 @@ function onlyStatement(sql: string): { statement: SqlStatement; hasTail: boolean
 }
 
 /** As many as the statement has: what is missing is NULL, what is too much is left. */
-function parametersFor({ parameterCount }: SqlStatement, given: readonly SqlParameter[]): SqlParameter[] {
+function parametersFor(
+  { parameterCount }: SqlStatement,
+  given: readonly SqlParameter[],
+): readonly SqlParameter[] {
   if (parameterCount > LIMITS.parametersPerStatementMax) throw new FailureError(FAILURE.parametersRefused);
+  if (given.length === parameterCount) return given;
   return Array.from({ length: parameterCount }, (_, index) => given[index] ?? null);
 }

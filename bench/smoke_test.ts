@@ -57,9 +57,11 @@ Deno.test("cluster_bench: the profile of a write names its stages", async () => 
   deepStrictEqual(profiles.map(({ errors, calls }) => [errors, calls > 1]), [[0, true]]);
 });
 
-Deno.test("cluster_bench: dqlite's protocol, no failed call", async () => {
-  const { lines } = await runBench({ ...SMOKE, only: /^walraft, dqlite/ });
-  strictEqual(lines.length, 2 * SMOKE.connections.length);
+Deno.test("cluster_bench: dqlite's protocol, and leases over it and over HTTP, no failed call", async () => {
+  const { lines } = await runBench({ ...SMOKE, only: /^walraft, (dqlite|leases)/ });
+  const reads = lines.filter(({ system }) => system.endsWith("leases"));
+  // Over HTTP from the leader and from a follower.
+  deepStrictEqual([lines.length, reads.length].map((count) => count / SMOKE.connections.length), [5, 3]);
   for (const line of lines) ok(line.operations > 0 && line.errors === 0, JSON.stringify(line));
 });
 

@@ -15,6 +15,8 @@ import { SystemClock } from "../core/host/system_clock.ts";
 import { SystemRandom } from "../core/host/system_random.ts";
 import type { Node } from "../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../core/node/open_node.ts";
+import type { EngineName } from "../core/sql/engine.ts";
+import type { OpenReadersOptions } from "../core/sql/open_readers.ts";
 import type { CommandContext } from "./cli/command_context.ts";
 import { type CommandActions, runCommandLine } from "./cli/command_line.ts";
 import { denoContext } from "./cli/deno_context.ts";
@@ -146,7 +148,7 @@ function nodeOptions(
       engine,
     ),
     shortReads: {
-      loadEngine: async () => (await import("../core/sql/wasm/load_engine.ts")).loadEngineModule(engine),
+      loadReaders: () => loadReaders(engine),
       cacheKib,
     },
     readerCount: options.readers ?? READERS_DEFAULT,
@@ -160,6 +162,16 @@ function nodeOptions(
     createDatabases: options.createDatabases,
     onFatal: fatal(events),
   };
+}
+
+/** What reads databases on this thread; most nodes start without. */
+async function loadReaders(engine: EngineName) {
+  const [{ OpenReaders }, { loadEngineModule }] = await Promise.all([
+    import("../core/sql/open_readers.ts"),
+    import("../core/sql/wasm/load_engine.ts"),
+  ]);
+  const module = loadEngineModule(engine);
+  return (options: Omit<OpenReadersOptions, "module">) => new OpenReaders({ ...options, module });
 }
 
 /** Undefined where the dqlite protocol is not spoken; its code is loaded only where it is. */

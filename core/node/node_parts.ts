@@ -28,7 +28,7 @@ export interface NodeParts {
   readonly store: PageStore;
   readonly transport: Transport;
   readonly startWorker: StartSqlWorker;
-  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "cacheKib">;
+  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "cacheKib">;
   readonly readerCount: number;
   readonly tickMs: Milliseconds;
   /** To hand leadership over before this node goes, promises to it included. */

@@ -73,7 +73,7 @@ export interface OpenNodeOptions {
   >;
   readonly startWorker: StartSqlWorker;
   /** Short queries run on the main thread; without it workers run them all. */
-  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "cacheKib">;
+  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "cacheKib">;
   readonly readerCount: number;
   readonly electionTimeoutMs: Milliseconds;
   readonly heartbeatMs: Milliseconds;

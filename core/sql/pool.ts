@@ -47,7 +47,7 @@ export interface PoolOptions {
   readonly onPageDamaged?: (report: PageDamaged) => void;
   readonly onFatal: (message: string) => void;
   /** What short queries need to run on the thread of the caller; without it workers run them all. */
-  readonly shortReads?: Pick<ShortReadsOptions, "loadEngine" | "disk" | "random" | "cacheKib">;
+  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "disk" | "random" | "cacheKib">;
 }
 
 export interface PoolQuery {

@@ -1,4 +1,3 @@
-import { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock, Random } from "../base/ports.ts";
 import type { CompiledStatement } from "./compiled_statement.ts";
@@ -8,7 +7,7 @@ import { bindParameters } from "./parameters.ts";
 import { AnswerWriters, type ResultLimits, writeRows } from "./result_encoder.ts";
 import { isShortProgram, type Operation } from "./short_program.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "./session_limits.ts";
-import { readOnlyError } from "./sql_errors.ts";
+import { readOnlyError, SchemaChangedError } from "./sql_errors.ts";
 import { type CancelFlag, SqlSession } from "./sql_session.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { ViewFiles } from "./view_files.ts";
@@ -34,13 +33,6 @@ export interface QueryJob {
   readonly schemaCookie?: number | undefined;
   /** How often SQLite may read pages for it; beyond that it fails. Missing: as often as it wants. */
   readonly pageReadsMax?: number;
-}
-
-/** The schema of the view is not the one that the caller knows. */
-export class SchemaChangedError extends NodeError {
-  constructor() {
-    super("sql_error", "Cannot run the statement: it was judged with another schema");
-  }
 }
 
 /** How a statement would run. */

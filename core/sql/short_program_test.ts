@@ -1,8 +1,8 @@
 import { strictEqual, throws } from "node:assert/strict";
 import { errorOf, queryJson, SqlDatabase } from "../../tests/support/sql_database.ts";
 import { ENGINE_NAMES } from "./engine.ts";
-import { SchemaChangedError } from "./reader_session.ts";
 import { isShortProgram } from "./short_program.ts";
+import { SchemaChangedError } from "./sql_errors.ts";
 
 const SCHEMA = [
   "CREATE TABLE u (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, age INTEGER)",

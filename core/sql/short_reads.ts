@@ -4,17 +4,17 @@ import { SegmentReader } from "../log/segment_reader.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import type { Database } from "../pages/database.ts";
 import type { DatabaseCursors } from "./database_cursors.ts";
-import type { EngineModule } from "./engine.ts";
 import type { Verdict } from "./messages.ts";
-import { OpenReaders } from "./open_readers.ts";
+import type { OpenReaders, OpenReadersOptions } from "./open_readers.ts";
 import type { PoolQuery } from "./pool.ts";
-import { type ReaderSession, SchemaChangedError } from "./reader_session.ts";
+import type { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
+import { SchemaChangedError } from "./sql_errors.ts";
 import type { EncodedFields, SqlParameters } from "./values.ts";
 
 export interface ShortReadsOptions {
-  /** Loads and compiles SQLite for this thread: not before there is a query that is worth it. */
-  readonly loadEngine: () => Promise<EngineModule>;
+  /** Loads what reads, and compiles SQLite, for this thread: not before there is a query that is worth it. */
+  readonly loadReaders: () => Promise<(options: Omit<OpenReadersOptions, "module">) => OpenReaders>;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
@@ -166,7 +166,7 @@ export class ShortReads {
   async #open(database: Database): Promise<void> {
     if (this.#hasFailed || !this.#takePlace(database.id)) return;
     try {
-      this.#readers ??= this.#makeReaders(await this.#options.loadEngine());
+      this.#readers ??= this.#makeReaders(await this.#options.loadReaders());
       // It may have been closed while the engine was loaded.
       if (this.#hasFailed || !this.#usedMs.has(database.id)) return;
       this.#follow(database);
@@ -191,20 +191,17 @@ export class ShortReads {
     return true;
   }
 
-  #makeReaders(module: EngineModule): OpenReaders {
+  #makeReaders(make: Awaited<ReturnType<ShortReadsOptions["loadReaders"]>>): OpenReaders {
     const { disk, clock, random, cacheKib } = this.#options;
-    const cancel = this.#budget;
-    // The worker that runs the query next meets the same page.
-    const onDamage = (): void => {};
-    return new OpenReaders({
-      module,
+    return make({
       disk,
       clock,
       random,
       limits: { ...SESSION_LIMITS, cacheKib },
-      cancel,
+      cancel: this.#budget,
       segments: this.#segments,
-      onDamage,
+      // The worker that runs the query next meets the same page.
+      onDamage: () => {},
     });
   }
 }

@@ -10,6 +10,13 @@ export interface FailureContext {
   readonly exceeded: { readonly name: string; readonly value: number } | undefined;
 }
 
+/** The schema of the view is not the one that the caller knows. */
+export class SchemaChangedError extends NodeError {
+  constructor() {
+    super("sql_error", "Cannot run the statement: it was judged with another schema");
+  }
+}
+
 /** SQLite's error as one of walraft's. */
 export function toSqlError(error: SqliteError, context: FailureContext): NodeError {
   const details: ErrorDetails = {

@@ -11,6 +11,7 @@ import type { NewMember, QueryRequest, WriteAnswer, WriteRequest } from "../../c
 import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
 import type { EngineModule } from "../../core/sql/engine.ts";
+import { OpenReaders } from "../../core/sql/open_readers.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { WorkerCore } from "../../core/sql/worker_core.ts";
 import type { SqlWorker, StartSqlWorker } from "../../core/sql/worker_slot.ts";
@@ -19,7 +20,15 @@ import { SeededRandom } from "./seeded_random.ts";
 import { SimDisk } from "./sim_disk.ts";
 
 const MODULE = loadEngineModule();
-export const SHORT_READS = { loadEngine: () => Promise.resolve(MODULE), cacheKib: 1024 };
+export const SHORT_READS = shortReads(MODULE);
+
+/** Short reads on the thread of the test. */
+export function shortReads(module: EngineModule): NonNullable<OpenNodeOptions["shortReads"]> {
+  return {
+    loadReaders: () => Promise.resolve((options) => new OpenReaders({ ...options, module })),
+    cacheKib: 1024,
+  };
+}
 /** One step of the clock: shorter than every period of a node. */
 const STEP_MS = 5;
 /** Ten minutes of the nodes' time: a condition that is not met by then never will be. */

@@ -51,11 +51,11 @@ export async function runBench(
   let baseline = native(options);
   let drift: number | null = null;
   baseline.forEach(onLine);
-  const dqlite: BenchLine[] = [];
-  for (const system of [DQLITE, WALRAFT_WIRE, WALRAFT_WIRE_LEASES]) {
-    const only = (id: string) => wants(`${system.name}/${id}`);
-    dqlite.push(...await measureWire(system, { ...options, rows: options.sizes.rows, only }, onLine));
-  }
+  const dqlite = await measureWire([DQLITE, WALRAFT_WIRE, WALRAFT_WIRE_LEASES], {
+    ...options,
+    rows: options.sizes.rows,
+    only: (system, workload) => wants(`${system}/${workload}`),
+  }, onLine);
   const rqlite = wants("rqlite/insert_indexed") && options.rqlite !== undefined
     ? await measureRqlite({ ...options, rows: options.sizes.rows, program: options.rqlite }, onLine)
     : [];

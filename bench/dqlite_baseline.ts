@@ -31,7 +31,7 @@ export interface DqliteOptions {
   /** In each table before anything is measured. */
   readonly rows: number;
   /** Only workloads that it accepts. */
-  readonly only: (id: string) => boolean;
+  readonly only: (system: string, workload: string) => boolean;
 }
 
 const NODES = 3;
@@ -66,41 +66,96 @@ const WORKLOADS: readonly WireWorkload[] = [
   },
 ];
 
-/** Nothing where the program is not on PATH. */
+/** A cluster of three that is up. */
+interface Running {
+  readonly system: WireSystem;
+  readonly servers: ServerProcesses;
+  readonly leader: number;
+}
+
+/** Each line is the median of so many, by rate. */
+const ROUNDS = 3;
+
+/**
+ * All systems whose program is on PATH, measured in turns: what else the machine does in a moment hits one as it hits the
+ * others. Those that wait for their turn idle.
+ */
 export async function measureWire(
-  system: WireSystem,
+  systems: readonly WireSystem[],
   options: DqliteOptions,
   onLine: (line: BenchLine) => void = () => {},
 ): Promise<BenchLine[]> {
-  const chosen = WORKLOADS.filter(({ id }) => (system.workloads?.includes(id) ?? true) && options.only(id));
-  if (chosen.length === 0) return [];
-  await using servers = await ServerProcesses.open("wire");
+  await using stack = new AsyncDisposableStack();
+  const running: Running[] = [];
+  for (const system of systems) {
+    if (!WORKLOADS.some(({ id }) => isMeasured(system, id, options))) continue;
+    const servers = stack.use(await ServerProcesses.open("wire"));
+    const leader = await startNodes(system, servers);
+    if (leader === undefined) continue;
+    await fill(leader, options.rows);
+    running.push({ system, servers, leader });
+  }
+  const lines: BenchLine[] = [];
+  for (const workload of WORKLOADS) {
+    const measured = running.filter(({ system }) => isMeasured(system, workload.id, options));
+    const settling = { ...options, seconds: options.settleMs / 1_000 };
+    const most = Math.max(...options.connections);
+    for (const each of measured) await measure(each, { workload, connections: most }, settling);
+    for (const connections of options.connections) {
+      for (const line of await inTurns(measured, { workload, connections }, options)) {
+        lines.push(line);
+        onLine(line);
+      }
+    }
+  }
+  return lines;
+}
+
+function isMeasured(system: WireSystem, workload: string, { only }: DqliteOptions): boolean {
+  return (system.workloads?.includes(workload) ?? true) && only(system.name, workload);
+}
+
+interface Level {
+  readonly workload: WireWorkload;
+  readonly connections: number;
+}
+
+async function inTurns(
+  systems: readonly Running[],
+  level: Level,
+  options: DqliteOptions,
+): Promise<BenchLine[]> {
+  const rounds: BenchLine[][] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const lines: BenchLine[] = [];
+    for (const system of systems) lines.push(await measure(system, level, options));
+    rounds.push(lines);
+  }
+  return systems.map((_, at) => {
+    const sorted = rounds.map((lines) => lines[at] as BenchLine).sort((a, b) => a.perSecond - b.perSecond);
+    const errors = sorted.reduce((sum, line) => sum + line.errors, 0);
+    return { ...sorted[Math.floor(ROUNDS / 2)] as BenchLine, errors };
+  });
+}
+
+/** The port of the leader; undefined where there is no such program. */
+async function startNodes(system: WireSystem, servers: ServerProcesses): Promise<number | undefined> {
   const ports = Array.from({ length: NODES }, () => freePorts(system.portsPerNode));
   const [first] = ports as [number];
   for (const [at, port] of ports.entries()) {
-    if (!system.start(servers, `${servers.folder}/node-${at + 1}`, port, first)) return [];
+    if (!system.start(servers, `${servers.folder}/node-${at + 1}`, port, first)) return undefined;
     // The others join one that leads already.
     if (at === 0) await voters(first, 1);
   }
   await voters(first, NODES);
-  const leader = await leaderPort(first);
+  return await leaderPort(first);
+}
+
+async function fill(leader: number, rows: number): Promise<void> {
   await withClient(leader, async (client) => {
     const tables = SCHEMA.filter((each) => / (indexed|point)\b/.test(each));
-    const fills = [...fillIndexed(options.rows), ...fillPoint(options.rows)];
-    for (const sql of [...tables, ...fills]) await client.execute(sql);
+    for (const sql of [...tables, ...fillIndexed(rows), ...fillPoint(rows)]) await client.execute(sql);
   });
-  const lines: BenchLine[] = [];
-  for (const workload of chosen) {
-    const settling = { ...options, seconds: options.settleMs / 1_000 };
-    const most = { system: system.name, workload, connections: Math.max(...options.connections) };
-    await measure(leader, most, settling, servers);
-    for (const connections of options.connections) {
-      const line = await measure(leader, { system: system.name, workload, connections }, options, servers);
-      lines.push(line);
-      onLine(line);
-    }
-  }
-  return lines;
 }
 
 async function voters(port: number, count: number): Promise<void> {
@@ -132,10 +187,9 @@ async function withClient<T>(port: number, use: (client: DqliteClient) => Promis
 }
 
 async function measure(
-  port: number,
-  { system, workload, connections }: { system: string; workload: WireWorkload; connections: number },
+  { system, servers, leader }: Running,
+  { workload, connections }: Level,
   options: DqliteOptions,
-  servers: ServerProcesses,
 ): Promise<BenchLine> {
   const startMs = performance.now() + options.warmupMs;
   const run: Run = {
@@ -148,11 +202,14 @@ async function measure(
     refusals: 0,
   };
   const before = cpuMs(servers.processIds);
-  const clients = Array.from({ length: connections }, () => withClient(port, (client) => load(client, run)));
+  const clients = Array.from(
+    { length: connections },
+    () => withClient(leader, (client) => load(client, run)),
+  );
   await Promise.all(clients);
   const after = cpuMs(servers.processIds);
   return toBenchLine({
-    head: { system, workload: workload.id, title: workload.title, connections },
+    head: { system: system.name, workload: workload.id, title: workload.title, connections },
     latency: run.latency.summary(),
     seconds: (performance.now() - startMs) / 1_000,
     errors: run.refusals,

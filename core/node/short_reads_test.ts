@@ -101,6 +101,14 @@ Deno.test("a changed schema is judged anew: a view that has become expensive doe
   });
 });
 
+Deno.test("a query that fails when it would be judged is judged later", async () => {
+  await withRows(async (cluster, read) => {
+    for (let run = 1; run < RUNS_BEFORE - 1; run++) await read(BY_ID, [1]);
+    await rejects(read(BY_ID, []), { code: "parameter_mismatch" });
+    await warm(cluster, read, BY_ID, [1]);
+  });
+});
+
 Deno.test("functions and statements that write never run on the main thread", async () => {
   await withRows(async (cluster, read) => {
     for (let run = 0; run < 2 * RUNS_BEFORE; run++) {

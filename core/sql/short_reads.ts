@@ -126,7 +126,10 @@ export class ShortReads {
   wantsVerdict(databaseId: DatabaseId, sql: string): boolean {
     if (this.#hasFailed || sql.length > TEXT_LENGTH_MAX) return false;
     const text = this.#texts.get(databaseId, sql) ?? this.#texts.add(databaseId, sql);
-    return --text.runsLeft === 0;
+    if (--text.runsLeft > 0) return false;
+    // Only a query that succeeds is judged.
+    text.runsLeft = JUDGED_AFTER_RUNS;
+    return true;
   }
 
   onVerdict({ databaseId, sql, isShort, schemaCookie }: Verdict): void {

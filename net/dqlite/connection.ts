@@ -70,14 +70,10 @@ export class DqliteConnection {
       const frame = await next;
       stream.isIdle = false;
       if (frame === undefined) return;
-      const interruption = new Interruption();
-      stream.onNext = (following) => {
-        if (following === undefined || following.type === RequestType.interrupt) interruption.abort();
-      };
       // What comes next is read already now: it may be an Interrupt, or the end.
       next = stream.next();
       this.#isServing = true;
-      const goesOn = await this.#serve(this.#dispatcher, frame, interruption);
+      const goesOn = await this.#serve(this.#dispatcher, frame, interruptedBy(next));
       this.#isServing = false;
       stream.release(frame);
       if (!goesOn || this.#isDraining) return;
@@ -169,3 +165,13 @@ export class DqliteConnection {
 
 /** The client is gone, or does not take its answer. */
 class SendError extends Error {}
+
+/** Broken off by an Interrupt, by the end, and by a frame that is none: its error waits for whoever awaits the frame. */
+function interruptedBy(next: Promise<Frame | undefined>): CancelSignal {
+  const interruption = new Interruption();
+  const abort = (): void => interruption.abort();
+  next.then((frame) => {
+    if (frame === undefined || frame.type === RequestType.interrupt) abort();
+  }, abort);
+  return interruption;
+}

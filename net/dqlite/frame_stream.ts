@@ -44,8 +44,6 @@ export class FrameStream {
   #readDeadlineMs: Milliseconds;
   #idleDeadlineMs: Milliseconds = Infinity;
   #writeDeadlineMs: Milliseconds = Infinity;
-  /** Hears of each frame, and of the end, before `next` resolves. */
-  onNext: ((frame: Frame | undefined) => void) | undefined;
 
   constructor(stream: ByteStream, clock: Clock, limits: FrameStreamLimits, budget: ByteBudget) {
     this.#stream = stream;
@@ -78,15 +76,12 @@ export class FrameStream {
       const frame = this.#reader.next();
       if (frame !== undefined) {
         this.#readDeadlineMs = Infinity;
-        this.onNext?.(frame);
         return frame;
       }
       this.#readDeadlineMs = this.#reader.isMidFrame
         ? this.#clock.nowMs() + this.#limits.readMsMax
         : Infinity;
-      if (this.#take(await this.#read())) continue;
-      this.onNext?.(undefined);
-      return undefined;
+      if (!this.#take(await this.#read())) return undefined;
     }
   }
 

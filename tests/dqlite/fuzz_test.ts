@@ -4,6 +4,7 @@ import { LIMITS } from "../../core/base/limits.ts";
 import { tupleOf } from "../../net/dqlite/parameters.ts";
 import { type Request, RequestType } from "../../net/dqlite/request.ts";
 import { ResponseType } from "../../net/dqlite/response.ts";
+import { decodeResponse } from "../../net/dqlite/response_codec.ts";
 import { writeRequest } from "../../net/dqlite/request_codec.ts";
 import { TupleWriter } from "../../net/wire/tuple_writer.ts";
 import { FixtureClock } from "../support/http_fixture.ts";
@@ -179,4 +180,22 @@ Deno.test("frames too large, empty or unfinished cost nothing but their connecti
   strictEqual(await refused.frame(), undefined);
   refused.close();
   await oneTooMany.server.stop(0);
+});
+
+Deno.test("a broken frame behind a query that runs stops it, closes its connection, and nothing else", async () => {
+  await using wire = await WireNode.start();
+  const client = await wire.open();
+  const endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+  const parameters = tupleOf([]);
+  await client.send({ kind: "query_sql", schema: 0, databaseId: 0, sql: endless, parameters });
+  // Announces no body: where the next frame begins is not known.
+  await client.sendBytes(new Uint8Array(8));
+  const kinds: string[] = [];
+  for (let frame = await client.frame(); frame !== undefined; frame = await client.frame()) {
+    kinds.push(decodeResponse(frame, { version: "one", clusterFormat: 1 }).kind);
+  }
+  deepStrictEqual(kinds, ["failure", "failure"]);
+  const other = await wire.open();
+  deepStrictEqual(await other.values("SELECT 1"), [[1]]);
+  other.close();
 });

@@ -18,6 +18,8 @@ export interface SessionLimits {
   readonly cachedStatementCountMax: number;
   /** SQLite's page cache, in KiB. */
   readonly cacheKib: number;
+  /** Virtual machine operations between two looks at the cancel flag and the clock. */
+  readonly progressOperations: number;
 }
 
 export const DEFAULT_SESSION_LIMITS: SessionLimits = {
@@ -33,4 +35,5 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   expressionDepthMax: LIMITS.expressionDepthMax,
   cachedStatementCountMax: LIMITS.cachedStatementCountMax,
   cacheKib: 8 * 1024,
+  progressOperations: 4_000,
 };

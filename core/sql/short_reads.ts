@@ -40,9 +40,13 @@ const PAGE_READS_MAX = 64;
 /** Characters and bytes to bind. */
 const PARAMETERS_SIZE_MAX = 16 * 1024;
 
-/** A value larger than this consists of many pages; one that is made takes time to copy. */
+/**
+ * Operations and the size of a value together bound the time: thousands of operations that copy values of this size, as a
+ * recursive query can, take some milliseconds.
+ */
 const SESSION_LIMITS: Partial<SessionLimits> = {
-  valueBytesMax: 64 * 1024,
+  progressOperations: 1_000,
+  valueBytesMax: 16 * 1024,
   resultRowsMax: 1_000,
   resultBytesMax: 64 * 1024,
   temporaryBytesMax: 1024 * 1024,
@@ -58,7 +62,7 @@ interface KnownText {
 /**
  * Runs queries on the thread of the caller, where the way to a worker and back would take ten times as long as the query.
  * Only those that are proven short: a worker has run them, has compiled them quickly, and has seen that none of their
- * operations can take long. And only as far as their budget goes: 8,000 operations, 64 pages, 64 KiB. What does not succeed
+ * operations can take long. And only as far as their budget goes: 2,000 operations, 64 pages, 64 KiB. What does not succeed
  * here, for whatever reason, is left to a worker: this never fails.
  */
 export class ShortReads {
@@ -167,8 +171,8 @@ export class ShortReads {
   }
 
   async #open(database: Database): Promise<void> {
-    if (this.#hasFailed || !this.#takePlace(database.id)) return;
     try {
+      if (this.#hasFailed || !this.#takePlace(database.id)) return;
       this.#readers ??= this.#makeReaders(await this.#options.loadReaders());
       // It may have been closed while the engine was loaded.
       if (this.#hasFailed || !this.#usedMs.has(database.id)) return;
@@ -210,7 +214,7 @@ export class ShortReads {
 }
 
 /**
- * A session asks every 4,000 operations whether to stop. It counts the operations of all runs of a statement, so that a run may
+ * A session asks every 1,000 operations whether to stop. It counts the operations of all runs of a statement, so that a run may
  * hear the question after its first operation: the second one counts.
  */
 class Budget {
@@ -225,33 +229,27 @@ class Budget {
   }
 }
 
-/** Texts by their database, the least recently used database first. */
+/** The least recently used first. */
 class KnownTexts {
-  readonly #databases = new Map<DatabaseId, Map<string, KnownText>>();
-  #size = 0;
+  readonly #texts = new Map<string, KnownText>();
 
   get(databaseId: DatabaseId, sql: string): KnownText | undefined {
-    return this.#databases.get(databaseId)?.get(sql);
-  }
-
-  add(databaseId: DatabaseId, sql: string): KnownText {
-    const texts = this.#databases.get(databaseId) ?? new Map<string, KnownText>();
-    this.#databases.delete(databaseId);
-    this.#databases.set(databaseId, texts);
-    const text = { runsLeft: JUDGED_AFTER_RUNS, schemaCookie: undefined };
-    texts.set(sql, text);
-    this.#size++;
-    while (this.#size > TEXTS_MAX) this.#forgetOldest();
+    const key = `${databaseId} ${sql}`;
+    const text = this.#texts.get(key);
+    if (text === undefined) return undefined;
+    this.#texts.delete(key);
+    this.#texts.set(key, text);
     return text;
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#databases;
-    if (oldest === undefined) return;
-    const [databaseId, texts] = oldest;
-    const [sql] = texts.keys();
-    if (texts.delete(sql as string)) this.#size--;
-    if (texts.size === 0) this.#databases.delete(databaseId);
+  add(databaseId: DatabaseId, sql: string): KnownText {
+    const text = { runsLeft: JUDGED_AFTER_RUNS, schemaCookie: undefined };
+    this.#texts.set(`${databaseId} ${sql}`, text);
+    if (this.#texts.size > TEXTS_MAX) {
+      const [oldest] = this.#texts.keys();
+      this.#texts.delete(oldest as string);
+    }
+    return text;
   }
 }
 

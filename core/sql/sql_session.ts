@@ -37,9 +37,6 @@ export interface SqlSessionOptions {
   readonly fileSystem: EngineFileSystem & { readonly temporarySpace: TemporarySpace };
 }
 
-/** Virtual machine operations between two looks at the clock. */
-const PROGRESS_OPERATIONS = 4_000;
-
 /** What a reader and a writer have in common: one connection, its policy, its statements, its end. */
 export class SqlSession {
   readonly connection: EngineConnection;
@@ -79,7 +76,7 @@ export class SqlSession {
     connection.setLimit(EngineLimit.parameters, LIMITS.parametersPerStatementMax);
     connection.setLimit(EngineLimit.parserDepth, LIMITS.parserDepthMax);
     connection.setAuthorizer(this.policy.authorize);
-    connection.setProgressHandler(PROGRESS_OPERATIONS, () => this.#shouldStop());
+    connection.setProgressHandler(options.limits.progressOperations, () => this.#shouldStop());
   }
 
   /** What reads the database: after the writer chose its modes, or the reader its first view. */

@@ -66,7 +66,6 @@ export interface Member {
 }
 
 type Shell = Omit<Member, "node">;
-/** What its SQL workers need of a member. */
 /** Where SQL workers run, and what each of their messages waits for. */
 interface WorkerSite {
   readonly id: NodeId;

@@ -1,5 +1,5 @@
 /** Short queries on the main thread, in whole nodes: what runs there, what does not, and that nobody sees the difference. */
-import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { metric, NodeCluster, type NodeTuning } from "../../tests/support/node_cluster.ts";
 import type { QueryRequest } from "./service.ts";
 
@@ -118,6 +118,51 @@ Deno.test("functions and statements that write never run on the main thread", as
     }
     strictEqual(shortReads(cluster), 0);
   });
+});
+
+Deno.test("what is not committed is not shown on the main thread either (promise 2)", async () => {
+  const cluster = await NodeCluster.start(3);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"));
+  await cluster.finish(cluster.write(1, "INSERT INTO t VALUES (1, 'old')"));
+  const read = () => cluster.rows(1, BY_ID, { parameters: [1], level: "stale" });
+  for (let run = 0; run < RUNS_BEFORE; run++) await read();
+  cluster.network.partition([1], [2, 3]);
+  const tip = metric(cluster.node(1), "log_tip_index");
+  const write = cluster.write(1, "UPDATE t SET v = 'never'");
+  await cluster.until(() => metric(cluster.node(1), "log_tip_index") > tip);
+  const before = shortReads(cluster);
+  for (let run = 0; run < 3; run++) deepStrictEqual(await read(), [["old"]]);
+  strictEqual(shortReads(cluster), before + 3);
+  cluster.network.partition([1], [2, 3], false);
+  await cluster.finish(write.catch(() => undefined));
+  await cluster.close();
+});
+
+Deno.test("a damaged page met on the main thread costs its instance and one query (promises 6 and 7)", async () => {
+  const cluster = await NodeCluster.start(3);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"));
+  for (let row = 0; row < 40; row++) {
+    await cluster.finish(cluster.write(1, "INSERT INTO t (v) VALUES (hex(randomblob(1500)))"));
+  }
+  await cluster.advance(500);
+  await cluster.finish(cluster.node(1).checkpoint("main", "full", 10_000));
+  const texts = [BY_ID, "SELECT id, v FROM t WHERE id = ?"] as const;
+  const read = (sql: string, id: number) => cluster.rows(1, sql, { parameters: [id], level: "stale" });
+  for (const sql of texts) for (let run = 0; run < RUNS_BEFORE; run++) await read(sql, 1);
+  const damagedPage = 20;
+  cluster.member(1).disk.flipBit("db/main.db", damagedPage * 4096 + 77, 3);
+  const failed: number[] = [];
+  for (let id = 1; id <= 40; id++) {
+    await read(BY_ID, id).catch(({ code }) => failed.push(code === "data_damaged" ? id : -1));
+  }
+  ok(failed.length === 1 && failed[0] !== -1, String(failed));
+  await cluster.until(() => cluster.events.some(({ name }) => name === "damage_repaired"));
+  await cluster.advance(11_000);
+  await read(texts[1], 1);
+  const before = shortReads(cluster);
+  for (let id = 1; id <= 40; id++) strictEqual((await read(texts[1], id)).length, 1);
+  strictEqual(shortReads(cluster), before + 40);
+  await cluster.close();
 });
 
 Deno.test("the past is shown by workers, the present beside it by the main thread", async () => {

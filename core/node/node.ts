@@ -268,8 +268,8 @@ export class Node implements NodeService, TransportHandler {
         if (index !== undefined && raft.isLeaseRenewalDue) this.#driver.schedule();
         return index;
       },
-      readIndex: (context: number) => {
-        raft.readIndex(context);
+      readIndex: (context: number, count: number) => {
+        raft.readIndex(context, count);
         this.#driver.schedule();
       },
     };

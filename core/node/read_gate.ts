@@ -5,8 +5,8 @@ import type { ReadState } from "../raft/output.ts";
 
 export interface ReadGateHost {
   readonly nowMs: () => Milliseconds;
-  /** Asks the Raft core for an index; the answer comes as a ReadState with this context. */
-  readonly readIndex: (context: number) => void;
+  /** Asks the Raft core for an index that `count` reads wait for; the answer comes as a ReadState with this context. */
+  readonly readIndex: (context: number, count: number) => void;
   /** An index under a lease; undefined: `readIndex` has to be asked. */
   readonly readNow: () => LogIndex | undefined;
   readonly hasLeader: () => boolean;
@@ -116,9 +116,10 @@ export class ReadGate {
   #ask(): void {
     if (this.#gathering.length === 0) return;
     const context = this.#nextContext++;
-    this.#rounds.set(context, { waiters: this.#gathering, startedMs: this.#host.nowMs() });
+    const waiters = this.#gathering;
     this.#gathering = [];
-    this.#host.readIndex(context);
+    this.#rounds.set(context, { waiters, startedMs: this.#host.nowMs() });
+    this.#host.readIndex(context, waiters.length);
   }
 
   #askAgain(waiters: readonly Waiter[]): void {

@@ -5,7 +5,7 @@ import { encodeMembership, isJoint, isSpare, leaveJoint, type Membership } from 
 import { type AppendReply, EntryType, type HeartbeatReply, type ReadIndexMessage } from "./message.ts";
 import { type ChangeRefusal, type MembershipChange, planChange } from "./plan_change.ts";
 import { Progress } from "./progress.ts";
-import { quorumValue } from "./quorum.ts";
+import { quorumValue, quorumWith } from "./quorum.ts";
 import { ReadRounds, type WaitingRead } from "./read_index.ts";
 import { replicate, retryIndexFor, sendHeartbeat } from "./replication.ts";
 import type { RaftState } from "./state.ts";
@@ -30,6 +30,7 @@ export type ProposedChange =
   };
 
 const EMPTY_DATA = new Uint8Array(0);
+const NOBODY: ReadonlySet<NodeId> = new Set();
 
 /** All that exists only while this node leads; made at each election won (paper, figure 2, "Leaders"). */
 export class Leader {
@@ -49,6 +50,8 @@ export class Leader {
   #heartbeatElapsed = 0;
   #quorumElapsed = 0;
   #heartbeatDue = true;
+  /** A read round begins that needs only their answers. */
+  #asked = NOBODY;
   #standsDown = false;
 
   /** See `start`. */
@@ -179,7 +182,7 @@ export class Leader {
   }
 
   onReadIndex(message: ReadIndexMessage): void {
-    this.read({ context: message.context, from: message.from });
+    this.read({ context: message.context, from: message.from, count: 1 });
   }
 
   /** Serves a read once a quorum has shown, after this call, that nobody newer leads (thesis, 6.4). */
@@ -206,7 +209,10 @@ export class Leader {
 
   unreachable(id: NodeId): void {
     const follower = this.#progress.get(id);
-    if (follower?.state === "replicate") follower.becomeProbe(follower.match + 1);
+    if (follower?.state !== "replicate") return;
+    follower.becomeProbe(follower.match + 1);
+    // A read round may wait for it that the others can confirm.
+    this.#heartbeatDue = true;
   }
 
   snapshotReported(id: NodeId, isInstalled: boolean): void {
@@ -225,9 +231,11 @@ export class Leader {
   flush(): void {
     const state = this.#state;
     if (state.commitIndex >= this.#termStart) this.#serveReads();
-    const leaseMs = this.#heartbeatDue ? this.#lease.ask() : 0;
+    const leaseMs = this.#heartbeatDue || this.#asked.size > 0 ? this.#lease.ask() : 0;
     for (const follower of this.#progress.values()) {
-      if (this.#heartbeatDue) sendHeartbeat(state, follower, this.#reads.newest, leaseMs);
+      if (this.#heartbeatDue || this.#asked.has(follower.id)) {
+        sendHeartbeat(state, follower, this.#reads.newest, leaseMs);
+      }
       if (follower.state === "spare") continue;
       replicate(state, follower);
       // What was just sent ends with the entry that made it a spare.
@@ -235,6 +243,7 @@ export class Leader {
     }
     if (this.#heartbeatDue) this.#heartbeatElapsed = 0;
     this.#heartbeatDue = false;
+    this.#asked = NOBODY;
     if (this.#standsDown) this.#standDown("removed");
   }
 
@@ -249,10 +258,18 @@ export class Leader {
     const isRenewal = this.#renewalWanted && this.#lease.isAttemptDue;
     this.#renewalWanted = false;
     if (!reads.mayBegin || !(reads.hasGathered || isRenewal)) return;
+    if (reads.mayAskFew && !this.#lease.isAttemptDue) this.#asked = this.#quickestQuorum();
+    else this.#heartbeatDue = true;
     reads.begin(commitIndex);
     this.#lease.roundBegins(reads.newest);
-    this.#heartbeatDue = true;
     this.#confirmReads();
+  }
+
+  /** Those who have answered the newest rounds. */
+  #quickestQuorum(): ReadonlySet<NodeId> {
+    const { membership, id } = this.#state;
+    const quickest = [...this.#progress.values()].sort((a, b) => b.readRound - a.readRound);
+    return quorumWith(membership, id, quickest.map((follower) => follower.id));
   }
 
   #maybeCommit(): void {

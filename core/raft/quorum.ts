@@ -34,6 +34,16 @@ export function quorumValue(electorate: Electorate, valueOf: (id: NodeId) => num
   return Math.min(incoming, majorityValue(electorate.votersOutgoing, valueOf));
 }
 
+/** As many of the candidates, from the first one on, as make a quorum together with `self`; all if they are too few. */
+export function quorumWith(electorate: Electorate, self: NodeId, candidates: readonly NodeId[]): Set<NodeId> {
+  const chosen = new Set<NodeId>();
+  for (const id of candidates) {
+    if (quorumValue(electorate, (voter) => voter === self || chosen.has(voter) ? 1 : 0) >= 1) break;
+    if (electorate.voters.includes(id) || electorate.votersOutgoing.includes(id)) chosen.add(id);
+  }
+  return chosen;
+}
+
 export type VoteOutcome = "won" | "lost" | "open";
 
 function majorityOutcome(

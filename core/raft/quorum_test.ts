@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { type Electorate, majorityValue, quorumValue, voteOutcome } from "./quorum.ts";
+import { type Electorate, majorityValue, quorumValue, quorumWith, voteOutcome } from "./quorum.ts";
 
 const ids = fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { maxLength: 7 });
 const values = fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 10, maxLength: 10 });
@@ -34,6 +34,25 @@ Deno.test("quorumValue() of a joint configuration with twice the same voters is 
       quorumValue({ voters, votersOutgoing: voters }, valueOf),
       quorumValue({ voters, votersOutgoing: [] }, valueOf),
     );
+  }));
+});
+
+Deno.test("quorumWith() takes the first candidates that are needed, and none that cannot help", () => {
+  const electorate = { voters: [1, 2, 3, 4, 5], votersOutgoing: [] };
+  deepStrictEqual([...quorumWith(electorate, 1, [4, 9, 2, 3, 5])], [4, 2]);
+  deepStrictEqual([...quorumWith({ voters: [1], votersOutgoing: [] }, 1, [2, 3])], []);
+  deepStrictEqual([...quorumWith({ voters: [1, 2, 3], votersOutgoing: [1, 4, 5] }, 1, [2, 3, 4, 5])], [
+    2,
+    3,
+    4,
+  ]);
+  fc.assert(fc.property(ids, ids, ids, (voters, votersOutgoing, candidates) => {
+    const of = { voters, votersOutgoing };
+    const reaches = (some: ReadonlySet<number>) =>
+      quorumValue(of, (id) => id === 1 || some.has(id) ? 1 : 0) >= 1;
+    const chosen = quorumWith(of, 1, candidates);
+    strictEqual(reaches(chosen), reaches(new Set(candidates)));
+    if (chosen.size > 0 && reaches(chosen)) strictEqual(reaches(new Set([...chosen].slice(0, -1))), false);
   }));
 });
 

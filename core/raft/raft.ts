@@ -148,10 +148,12 @@ export class Raft {
   /**
    * Asks for an index at which a linearizable read may be served. The answer, which may be a refusal, comes in
    * `readStates`. `context` must be fresh for every attempt, over restarts, too.
+   *
+   * @param count reads that wait for the answer
    */
-  readIndex(context: number): void {
+  readIndex(context: number, count = 1): void {
     const state = this.#state;
-    if (state.leading !== undefined) return state.leading.read({ context, from: state.id });
+    if (state.leading !== undefined) return state.leading.read({ context, from: state.id, count });
     if (state.leaderId === 0) return state.answerRead(context, 0, true);
     if (!state.forwardedReads.add(context, state.tickCount)) return state.answerRead(context, 0, true);
     state.outbox.sendNow({

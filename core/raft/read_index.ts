@@ -1,10 +1,12 @@
 /** Linearizable reads without a log entry (thesis, 6.4). */
 import type { LogIndex, NodeId } from "../base/ids.ts";
 
-/** A read that waits on the leader; `from` is the leader itself or the follower that asked. */
+/** A question that waits on the leader; `from` is the leader itself or the follower that asked. */
 export interface WaitingRead {
   readonly context: number;
   readonly from: NodeId;
+  /** Reads of clients that share it, as far as it is known. */
+  readonly count: number;
 }
 
 interface Round {
@@ -15,6 +17,9 @@ interface Round {
 
 /** Rounds under way at once: one more read need not wait a whole round trip, and heartbeats stay few. */
 const ROUNDS_IN_FLIGHT_MAX = 4;
+
+/** With fewer reads waiting a round asks everybody: the first answers count, and there is little to spare. */
+const READS_WORTH_FEW_QUESTIONS = 4;
 
 /** Reads that may wait on one node. Beyond it a quorum has been silent for long, and callers should hear that. */
 const READS_WAITING_MAX = 65_536;
@@ -30,12 +35,15 @@ export class ReadRounds {
   /** Number of the newest round. */
   newest = 0;
   #waiting = 0;
+  /** Reads of clients among them. */
+  #readCount = 0;
 
   /** Returns false when too many wait. */
   add(read: WaitingRead): boolean {
     if (this.#waiting >= READS_WAITING_MAX) return false;
     this.#gathering.push(read);
     this.#waiting++;
+    this.#readCount += read.count;
     return true;
   }
 
@@ -47,11 +55,16 @@ export class ReadRounds {
     return this.#rounds.length < ROUNDS_IN_FLIGHT_MAX;
   }
 
+  /** So many reads wait that a round should cost no more messages than it needs. */
+  get mayAskFew(): boolean {
+    return this.#readCount >= READS_WORTH_FEW_QUESTIONS;
+  }
+
   /** The gathered reads need no round. Returns how many there were. */
   answerGathered(answer: (read: WaitingRead) => void): number {
     const reads = this.#gathering;
     this.#gathering = [];
-    this.#waiting -= reads.length;
+    this.#answered(reads);
     for (const read of reads) answer(read);
     return reads.length;
   }
@@ -69,7 +82,7 @@ export class ReadRounds {
     for (const each of this.#rounds) {
       if (each.round > round) break;
       for (const read of each.reads) answer(read, each.index);
-      this.#waiting -= each.reads.length;
+      this.#answered(each.reads);
       done++;
     }
     if (done > 0) this.#rounds.splice(0, done);
@@ -82,6 +95,12 @@ export class ReadRounds {
     this.#rounds.length = 0;
     this.#gathering = [];
     this.#waiting = 0;
+    this.#readCount = 0;
+  }
+
+  #answered(reads: readonly WaitingRead[]): void {
+    this.#waiting -= reads.length;
+    for (const { count } of reads) this.#readCount -= count;
   }
 }
 

@@ -3,7 +3,7 @@ import { RaftBench } from "../../tests/support/raft_bench.ts";
 import { membershipOf } from "../../tests/support/raft_node.ts";
 import { ForwardedReads, ReadRounds, type WaitingRead } from "./read_index.ts";
 
-const read = (context: number, from = 1): WaitingRead => ({ context, from });
+const read = (context: number, from = 1): WaitingRead => ({ context, from, count: 1 });
 
 Deno.test("ReadRounds: a read that comes while a round is under way waits for the next one", () => {
   const rounds = new ReadRounds();
@@ -173,4 +173,70 @@ Deno.test("readIndex() of a lone voter needs nobody", () => {
   bench.raft.readIndex(1);
   bench.node.run();
   deepStrictEqual(bench.reads, [{ context: 1, index: 2, rejected: false }]);
+});
+
+const to = (bench: RaftBench) =>
+  bench.sent("heartbeat").map((heartbeat) => [heartbeat.to, heartbeat.readRound]);
+
+/** A leader whose followers 2 and 3 keep up; it has just asked one of them on account of many reads. */
+function askedOne(): { bench: RaftBench; asked: number; other: number } {
+  const bench = new RaftBench();
+  bench.lead();
+  for (const id of [2, 3]) bench.acknowledge(id, 2);
+  bench.forget();
+  ask(bench, 1, 4);
+  const [heartbeat, ...others] = bench.sent("heartbeat");
+  deepStrictEqual([heartbeat?.readRound, others.length], [1, 0]);
+  return { bench, asked: heartbeat!.to, other: 5 - heartbeat!.to };
+}
+
+function ask(bench: RaftBench, context: number, count: number): void {
+  bench.raft.readIndex(context, count);
+  bench.node.run();
+}
+
+Deno.test("a round for many reads asks no more members than it needs; heartbeats still go to all", () => {
+  const { bench, asked, other } = askedOne();
+  bench.heartbeatReply(asked, 1);
+  strictEqual(bench.reads.length, 1);
+  ask(bench, 2, 4);
+  deepStrictEqual(to(bench), [[asked, 2]]);
+  bench.tick();
+  deepStrictEqual(to(bench), [[2, 2], [3, 2]]);
+  // The one that answers first is asked next.
+  bench.heartbeatReply(other, 2);
+  strictEqual(bench.reads.length, 2);
+  ask(bench, 3, 4);
+  deepStrictEqual(to(bench), [[other, 3]]);
+});
+
+Deno.test("a round asks everybody when few reads wait", () => {
+  const { bench, asked } = askedOne();
+  bench.heartbeatReply(asked, 1);
+  ask(bench, 2, 3);
+  deepStrictEqual(to(bench), [[2, 2], [3, 2]]);
+  ask(bench, 3, 1);
+  deepStrictEqual(to(bench), [[asked, 3]]);
+});
+
+Deno.test("a member that was asked and is silent holds up reads until the next heartbeat", () => {
+  const { bench, asked, other } = askedOne();
+  bench.tick();
+  deepStrictEqual(to(bench), [[2, 1], [3, 1]]);
+  bench.heartbeatReply(other, 1);
+  strictEqual(bench.reads.length, 1);
+  ask(bench, 2, 4);
+  deepStrictEqual(to(bench), [[other, 2]], `${asked} has not answered`);
+});
+
+Deno.test("a member that was asked and is gone does not hold up reads", () => {
+  const { bench, asked, other } = askedOne();
+  bench.raft.reportUnreachable(asked);
+  bench.node.run();
+  deepStrictEqual(to(bench), [[2, 1], [3, 1]]);
+  bench.heartbeatReply(other, 1);
+  strictEqual(bench.reads.length, 1);
+  bench.raft.reportUnreachable(asked);
+  bench.node.run();
+  deepStrictEqual(to(bench), [], "being told again is no news");
 });

@@ -18,6 +18,8 @@ export interface DriverListener {
   onSynced(index: LogIndex): void;
   onPublished(commitIndex: LogIndex): void;
   onReadState(state: ReadState): void;
+  /** Followers hold entries that are committed and that no message has told them of; or none any more. */
+  onCommitNews(hasNews: boolean): void;
   onRole(role: Role, term: Term, leader: NodeId): void;
   onMembership(membership: Membership): void;
   /** Two logs disagree where they cannot; the core did not act on the message that showed it (promise 4). */
@@ -61,6 +63,7 @@ export class Driver {
   #role: Role = "follower";
   #term: Term = 0;
   #leader: NodeId = 0;
+  #hadCommitNews = false;
 
   constructor(options: DriverOptions) {
     this.#options = options;
@@ -117,9 +120,12 @@ export class Driver {
     this.#guard(() => {
       while (!this.#stopped && !this.#suspended && this.#stalled === undefined) {
         const output = this.raft.takeOutput();
-        if (output === undefined) return;
+        if (output === undefined) break;
         this.#carryOut(output);
       }
+      const { hasCommitNews } = this.raft;
+      if (hasCommitNews !== this.#hadCommitNews) this.#options.listener.onCommitNews(hasCommitNews);
+      this.#hadCommitNews = hasCommitNews;
     });
   }
 

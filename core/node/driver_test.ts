@@ -82,6 +82,7 @@ class Bench {
           this.onPublished();
         },
         onReadState: () => {},
+        onCommitNews: () => {},
         onRole: (role, term) => this.told.push(`${role} in term ${term}`),
         onMembership: () => {},
         onFork: () => {},

@@ -217,6 +217,7 @@ export class Node implements NodeService, TransportHandler {
         onSynced: (index) => this.#writes.stages.synced(index),
         onPublished: (index) => this.#onPublished(index),
         onReadState: (state) => this.#gate.onReadState(state),
+        onCommitNews: (hasNews) => this.#writes.onCommitNews(hasNews),
         onRole: () => this.#onRole(),
         onMembership: () => this.#onMembership(this.#told.current),
         onFork: (fork) => this.#forks.suspect(fork),

@@ -8,6 +8,7 @@ import { decodeEntryBody, encodeActivate, encodeCreate, encodeDrop } from "../pa
 import type { AppendedTransaction, PageStore } from "../pages/page_store.ts";
 import type { TransactionResults, WriteResults } from "../sql/messages.ts";
 import type { SqlPool } from "../sql/pool.ts";
+import { CommitNews } from "./commit_news.ts";
 import { CommitWaiters } from "./commit_waiters.ts";
 import { mustBeName } from "./database_name.ts";
 import { DatabaseWriter } from "./database_writer.ts";
@@ -41,6 +42,7 @@ export class WritePath {
   readonly #options: WritePathOptions;
   readonly #host: WriterHost;
   readonly #waiters = new CommitWaiters();
+  readonly #news: CommitNews;
   /** Least recently used first. */
   readonly #writers = new Map<DatabaseId, DatabaseWriter>();
   #batchNumber = 0;
@@ -48,7 +50,11 @@ export class WritePath {
 
   constructor(options: WritePathOptions) {
     this.#options = options;
-    const { pool, clock } = options;
+    const { pool, clock, driver } = options;
+    this.#news = new CommitNews(clock, () => {
+      driver.raft.greet();
+      driver.schedule();
+    });
     this.stages = new WriteStages(() => clock.nowMs());
     this.#host = {
       stages: this.stages,
@@ -199,6 +205,11 @@ export class WritePath {
     for (const writer of this.#writers.values()) writer.pump();
   }
 
+  /** Followers hold entries that are committed and that nothing has told them of; or none any more. */
+  onCommitNews(hasNews: boolean): void {
+    this.#news.set(hasNews);
+  }
+
   /** The `.db` file of the database is newer now. */
   onCheckpoint(database: Database): void {
     this.#writers.get(database.id)?.onCheckpoint();
@@ -253,6 +264,7 @@ export class WritePath {
 
   stop(): void {
     this.#isStopped = true;
+    this.#news.stop();
     const error = stopping();
     for (const writer of this.#writers.values()) writer.close(error);
     this.#writers.clear();

@@ -7,7 +7,7 @@ import { type ChangeRefusal, type MembershipChange, planChange } from "./plan_ch
 import { Progress } from "./progress.ts";
 import { quorumValue, quorumWith } from "./quorum.ts";
 import { ReadRounds, type WaitingRead } from "./read_index.ts";
-import { replicate, retryIndexFor, sendHeartbeat } from "./replication.ts";
+import { isCommitNews, replicate, retryIndexFor, sendHeartbeat } from "./replication.ts";
 import type { RaftState } from "./state.ts";
 import { Uncommitted } from "./uncommitted.ts";
 
@@ -143,6 +143,13 @@ export class Leader {
 
   greet(): void {
     this.#heartbeatDue = true;
+  }
+
+  get hasCommitNews(): boolean {
+    for (const follower of this.#progress.values()) {
+      if (isCommitNews(this.#state, follower)) return true;
+    }
+    return false;
   }
 
   onAppendReply(message: AppendReply): void {
@@ -291,7 +298,10 @@ export class Leader {
     if (state.memberships.latestIndex > state.commitIndex) return;
     if (isJoint(state.membership)) this.#appendMembership(leaveJoint(state.membership));
     // A removed leader replicates its own removal, then goes; the followers hear of the commit first (thesis, 4.2.2).
-    else if (!state.membership.voters.includes(state.id)) this.#standsDown = true;
+    else if (!state.membership.voters.includes(state.id)) {
+      this.#standsDown = true;
+      this.#heartbeatDue = true;
+    }
   }
 
   #appendMembership(membership: Membership): LogIndex {

@@ -97,7 +97,7 @@ export class Raft {
     else if (!state.promise.isBinding) startCampaign(state, "pre_vote");
   }
 
-  /** A member can be reached again: a leader sends its heartbeat with the next output. */
+  /** A leader sends its heartbeat with the next output: a member can be reached again, or commits are to be told. */
   greet(): void {
     this.#state.leading?.greet();
   }
@@ -274,6 +274,11 @@ export class Raft {
         ticksSinceContact: tickCount - follower.lastContactTick,
       })),
     };
+  }
+
+  /** This node leads, and followers hold entries of which they do not know that they are committed. The next append, or heartbeat, tells them. */
+  get hasCommitNews(): boolean {
+    return this.#state.leading?.hasCommitNews ?? false;
   }
 
   get isVoter(): boolean {

@@ -14,11 +14,8 @@ export function replicate(state: RaftState, follower: Progress): void {
       return;
     case "replicate":
       while (follower.next <= state.log.lastIndex && !follower.inFlight.full) sendEntries(state, follower);
-      // An idle cluster learns of a commit at once, a busy one with the next entries. A lost window is found by an empty
-      // append that is refused.
-      if (follower.askDue || (follower.inFlight.count === 0 && isCommitNews(state, follower))) {
-        sendAppend(state, follower, []);
-      }
+      // A lost window is found by an empty append that is refused.
+      if (follower.askDue) sendAppend(state, follower, []);
       return;
     case "snapshot":
       if (state.tickCount - follower.snapshotAnnouncedTick > state.options.electionTicks) {
@@ -27,7 +24,8 @@ export function replicate(state: RaftState, follower: Progress): void {
   }
 }
 
-function isCommitNews(state: RaftState, follower: Progress): boolean {
+/** No message has told the follower of a commit that it can act on. */
+export function isCommitNews(state: RaftState, follower: Progress): boolean {
   return follower.commitSent < Math.min(state.commitIndex, follower.match);
 }
 
@@ -38,15 +36,17 @@ export function sendHeartbeat(
   readRound: number,
   leaseMs: Milliseconds,
 ): void {
+  const commitIndex = Math.min(follower.match, state.commitIndex);
   state.outbox.sendNow({
     kind: "heartbeat",
     from: state.id,
     to: follower.id,
     term: state.term,
-    commitIndex: Math.min(follower.match, state.commitIndex),
+    commitIndex,
     readRound,
     leaseMs,
   });
+  follower.commitSent = Math.max(follower.commitSent, commitIndex);
 }
 
 function sendEntries(state: RaftState, follower: Progress): void {

@@ -169,8 +169,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     scope: "heartbeats",
     edit: {
       file: "core/raft/replication.ts",
-      find: "commitIndex: Math.min(follower.match, state.commitIndex),",
-      replace: "commitIndex: state.commitIndex,",
+      find: "const commitIndex = Math.min(follower.match, state.commitIndex);",
+      replace: "const commitIndex = state.commitIndex;",
     },
     finds: /^Fork on node/,
   },

@@ -15,8 +15,8 @@ import { SystemClock } from "../core/host/system_clock.ts";
 import { SystemRandom } from "../core/host/system_random.ts";
 import type { Node } from "../core/node/node.ts";
 import { openNode, type OpenNodeOptions } from "../core/node/open_node.ts";
-import type { EngineName } from "../core/sql/engine.ts";
-import type { OpenReadersOptions } from "../core/sql/open_readers.ts";
+import type { EngineModule, EngineName } from "../core/sql/engine.ts";
+import type { ShortWorkOptions } from "../core/sql/pool.ts";
 import type { CommandContext } from "./cli/command_context.ts";
 import { type CommandActions, runCommandLine } from "./cli/command_line.ts";
 import { denoContext } from "./cli/deno_context.ts";
@@ -147,10 +147,7 @@ function nodeOptions(
       { cacheKib },
       engine,
     ),
-    shortReads: {
-      loadReaders: () => loadReaders(engine),
-      cacheKib,
-    },
+    shortWork: shortWork(engine, cacheKib),
     readerCount: options.readers ?? READERS_DEFAULT,
     electionTimeoutMs: options.electionTimeoutMs,
     heartbeatMs: options.heartbeatMs,
@@ -164,14 +161,30 @@ function nodeOptions(
   };
 }
 
-/** What reads databases on this thread; most nodes start without. */
-async function loadReaders(engine: EngineName) {
-  const [{ OpenReaders }, { loadEngineModule }] = await Promise.all([
-    import("../core/sql/open_readers.ts"),
-    import("../core/sql/wasm/load_engine.ts"),
-  ]);
-  const module = loadEngineModule(engine);
-  return (options: Omit<OpenReadersOptions, "module">) => new OpenReaders({ ...options, module });
+/** What reads and writes databases on this thread; most nodes start without. */
+function shortWork(engine: EngineName, cacheKib: number): ShortWorkOptions {
+  let module: Promise<EngineModule> | undefined;
+  const loadModule = () =>
+    module ??= import("../core/sql/wasm/load_engine.ts").then(({ loadEngineModule }) =>
+      loadEngineModule(engine)
+    );
+  return {
+    cacheKib,
+    loadReaders: async () => {
+      const [{ OpenReaders }, module] = await Promise.all([
+        import("../core/sql/open_readers.ts"),
+        loadModule(),
+      ]);
+      return (options) => new OpenReaders({ ...options, module });
+    },
+    loadWriters: async () => {
+      const [{ OpenWriters }, module] = await Promise.all([
+        import("../core/sql/open_writers.ts"),
+        loadModule(),
+      ]);
+      return (options) => new OpenWriters({ ...options, module });
+    },
+  };
 }
 
 /** Undefined where the dqlite protocol is not spoken; its code is loaded only where it is. */

@@ -105,19 +105,18 @@ export class DatabaseWriter {
   #startBatch(): void {
     const writes = this.#takeBatch();
     const batchNumber = this.#host.nextBatchNumber();
-    this.#running = { number: batchNumber, writes, startedMs: this.#host.nowMs() };
+    const nowMs = this.#host.nowMs();
+    this.#running = { number: batchNumber, writes, startedMs: nowMs };
+    const requests = writes.map((write) => toRequestData(write, nowMs));
+    if (this.#host.movesSession(this.database, requests)) this.#link.lost();
     const update = this.#link.update(batchNumber);
     if (update === undefined) return;
-    const nowMs = this.#host.nowMs();
-    this.#host.send({
-      kind: "write",
-      ...update,
-      requests: writes.map((write) => toRequestData(write, nowMs)),
-    });
+    this.#host.send({ kind: "write", ...update, requests });
   }
 
   #startTransaction(pending: PendingTransaction): void {
     this.#queue.shift();
+    if (this.#host.movesSession(this.database, undefined)) this.#link.lost();
     const { nowMs, tip, committed, confirmed } = this.#host;
     const site: TransactionSite = {
       nowMs,
@@ -144,9 +143,13 @@ export class DatabaseWriter {
     return { number, stop: this.#host.sendStep({ kind: "transaction", ...update, step }) };
   }
 
-  /** The `.db` file holds what the log may lose now. The session learns it with its next message, or ends. */
+  /** The `.db` file holds what the log may lose now. The session learns it now, or with its next message, or ends. */
   onCheckpoint(): void {
-    this.#link.onCheckpoint(this.#isBusy);
+    const isHere = this.#link.isOpen && this.#host.isSessionHere(this.database);
+    this.#link.onCheckpoint(this.#isBusy || isHere);
+    if (this.#isBusy || !isHere) return;
+    const update = this.#link.update(this.#host.nextBatchNumber());
+    if (update !== undefined && !this.#host.tellSession(update)) this.#link.lost();
   }
 
   /** The log holds a transaction of this database: the worker may read its pages there. */
@@ -252,10 +255,15 @@ export class DatabaseWriter {
     const hasEntry = results.bodies.length > 0;
     const outcomes = unpackAnswers(results.answers);
     const stages = hasEntry ? this.#stagesOf(batch, results, at.index, outcomes, ranMs) : undefined;
+    const unfinished = new Set(results.unfinished);
     batch.writes.forEach((write, i) => {
+      if (unfinished.has(i)) return;
       const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
       this.#answer(write, outcomes[i], results.replayed.includes(i), committed, stages);
     });
+    if (unfinished.size === 0) return;
+    this.#link.lost();
+    this.#requeue(batch.writes.filter((_, i) => unfinished.has(i)));
   }
 
   #stagesOf(

@@ -240,10 +240,10 @@ export class Node implements NodeService, TransportHandler {
   }
 
   #makePool(): SqlPool {
-    const { startWorker, shortReads, readerCount, disk, clock, random, endOfTurn, events, log } = this.#parts;
+    const { startWorker, shortWork, readerCount, disk, clock, random, endOfTurn, events, log } = this.#parts;
     return new SqlPool({
       start: startWorker,
-      ...(shortReads === undefined ? {} : { shortReads: { ...shortReads, disk, random } }),
+      ...(shortWork === undefined ? {} : { shortWork: { ...shortWork, disk, random } }),
       readerCount,
       endOfTurn,
       clock,

@@ -65,8 +65,6 @@ export function nodeMetrics(node: Measured): Metric[] {
     gauge("spares", "Members that receive nothing", node.membership.spares.length),
     gauge("databases", "Databases", node.store.databaseCount),
     gauge("waiting_writes", "Writes that wait to run or to be committed", node.waitingWrites),
-    counter("short_reads_total", "Queries run on the main thread", node.pool.shortReadCount),
-    gauge("waiting_reads", "Queries that wait for a reader", node.pool.waitingReadCount),
     gauge(
       "leader_age_seconds",
       "Time since a leader was heard; 0 on the leader",
@@ -102,7 +100,7 @@ export function nodeMetrics(node: Measured): Metric[] {
       "Attempts to repair that found no member to help",
       node.storage.repair.failedCount,
     ),
-    counter("sql_workers_replaced_total", "SQL workers that died or hung", node.pool.replacedWorkerCount),
+    ...poolMetrics(node.pool),
     counter("peer_sent_bytes_total", "Bytes sent to other members", node.traffic.sentBytes),
     counter("peer_received_bytes_total", "Bytes received from other members", node.traffic.receivedBytes),
     counter(
@@ -113,5 +111,14 @@ export function nodeMetrics(node: Measured): Metric[] {
     ...STAGES.map(([name, total, help]) =>
       counter(`write_${name}_seconds_total`, `Time of writes: ${help}`, node.stages[total] / 1_000)
     ),
+  ];
+}
+
+function poolMetrics(pool: Measured["pool"]): Metric[] {
+  return [
+    gauge("waiting_reads", "Queries that wait for a reader", pool.waitingReadCount),
+    counter("short_reads_total", "Queries run on the main thread", pool.shortReadCount),
+    counter("short_writes_total", "Writes run on the main thread", pool.shortWriteCount),
+    counter("sql_workers_replaced_total", "SQL workers that died or hung", pool.replacedWorkerCount),
   ];
 }

@@ -5,7 +5,7 @@ import type { NodeIdentity } from "../log/node_identity.ts";
 import type { Log } from "../log/log.ts";
 import type { PageStore } from "../pages/page_store.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { ShortReadsOptions } from "../sql/short_reads.ts";
+import type { ShortWorkOptions } from "../sql/pool.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import type { DiskReserve } from "./disk_reserve.ts";
 import type { NewMember } from "./service.ts";
@@ -28,7 +28,7 @@ export interface NodeParts {
   readonly store: PageStore;
   readonly transport: Transport;
   readonly startWorker: StartSqlWorker;
-  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "cacheKib">;
+  readonly shortWork?: ShortWorkOptions;
   readonly readerCount: number;
   readonly tickMs: Milliseconds;
   /** To hand leadership over before this node goes, promises to it included. */

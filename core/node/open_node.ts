@@ -29,7 +29,7 @@ import {
 } from "../raft/membership.ts";
 import { EntryType } from "../raft/message.ts";
 import { Raft } from "../raft/raft.ts";
-import type { ShortReadsOptions } from "../sql/short_reads.ts";
+import type { ShortWorkOptions } from "../sql/pool.ts";
 import type { StartSqlWorker } from "../sql/worker_slot.ts";
 import { finishRenames, readCheckpoints, removeOrphans, settleFileNames } from "./checkpoints.ts";
 import { DiskReserve, isDiskFull } from "./disk_reserve.ts";
@@ -73,7 +73,7 @@ export interface OpenNodeOptions {
   >;
   readonly startWorker: StartSqlWorker;
   /** Short queries run on the main thread; without it workers run them all. */
-  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "cacheKib">;
+  readonly shortWork?: ShortWorkOptions;
   readonly readerCount: number;
   readonly electionTimeoutMs: Milliseconds;
   readonly heartbeatMs: Milliseconds;

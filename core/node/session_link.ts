@@ -24,6 +24,10 @@ export class SessionLink {
     this.#host = host;
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** The log from here on has to stay for the session. */
   get needsFrom(): LogPosition {
     return this.#isOpen ? this.#needsFrom : Infinity;

@@ -61,6 +61,9 @@ export class WritePath {
       nowMs: () => clock.nowMs(),
       endOfTurn: options.endOfTurn,
       nextBatchNumber: () => ++this.#batchNumber,
+      movesSession: (database, requests) => pool.movesWriter(database.id, requests),
+      isSessionHere: (database) => pool.isWriterHere(database.id),
+      tellSession: (update) => pool.updateWriter(update),
       send: (message) => pool.write(message),
       sendStep: (message) => pool.transaction(message),
       baseOf: (database) => {

@@ -2,7 +2,13 @@ import type { NodeError } from "../base/errors.ts";
 import type { LogIndex, Milliseconds, Term } from "../base/ids.ts";
 import type { EndOfTurn } from "../base/ports.ts";
 import type { Database } from "../pages/database.ts";
-import type { DatabaseBase, TransactionMessage, WriteMessage } from "../sql/messages.ts";
+import type {
+  DatabaseBase,
+  TransactionMessage,
+  WriteMessage,
+  WriteRequestData,
+  WriterUpdate,
+} from "../sql/messages.ts";
 import type { EncodedFields } from "../sql/values.ts";
 import type { Transaction, WriteRequest } from "./service.ts";
 import type { WriteStages } from "./write_stages.ts";
@@ -50,7 +56,16 @@ export interface WriterHost {
   readonly nowMs: () => Milliseconds;
   /** Never the same twice, also not for another writer of the same database: late results must find nobody. */
   readonly nextBatchNumber: () => number;
-  /** Hands a batch to the writer worker. */
+  /**
+   * Decides where the next batch runs; undefined: something else. True when the session was given up for that, and the next
+   * message opens one elsewhere.
+   */
+  readonly movesSession: (database: Database, requests: readonly WriteRequestData[] | undefined) => boolean;
+  /** The session runs on this thread, and can be told things at any time. */
+  readonly isSessionHere: (database: Database) => boolean;
+  /** Tells such a session; false when it is gone. */
+  readonly tellSession: (update: WriterUpdate) => boolean;
+  /** Hands over a batch; its results may come before this returns. */
   readonly send: (message: Omit<WriteMessage, "jobId" | "segments">) => void;
   /** Hands over a step of a transaction; returns how to stop a statement. */
   readonly sendStep: (message: Omit<TransactionMessage, "jobId" | "segments">) => () => void;

@@ -6,7 +6,7 @@ import type { SumsOfCopy } from "../pages/checkpoint_file.ts";
 import type { PageDamage } from "../pages/page_damage.ts";
 import type { PageDelta, PageIndexExport } from "../pages/page_index.ts";
 import type { PackedAnswers } from "./packed_answers.ts";
-import type { Judgement } from "./reader_session.ts";
+import type { Judgement } from "./judgement.ts";
 import type { ResultFormat, RowShape, SqlParameters, Statement } from "./values.ts";
 
 /** Where a worker finds the pages of a database that it does not follow yet. */
@@ -82,6 +82,8 @@ export interface WriteMessage extends WriterUpdate {
   readonly kind: "write";
   readonly jobId: number;
   readonly requests: readonly WriteRequestData[];
+  /** Texts among them: say how they would run elsewhere. */
+  readonly judged?: readonly string[];
   readonly segments?: readonly SegmentInfo[];
 }
 
@@ -184,6 +186,10 @@ export interface WriteResults {
    * a new session (promise 7).
    */
   readonly diedAt?: number;
+  /** Of the texts for which it was asked. */
+  readonly verdicts?: readonly Verdict[];
+  /** Positions of requests that changed nothing and have to run elsewhere. */
+  readonly unfinished?: readonly number[];
 }
 
 export interface TransactionResults {

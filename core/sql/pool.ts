@@ -19,13 +19,16 @@ import type {
   TransactionMessage,
   TransactionResults,
   WriteMessage,
+  WriteRequestData,
   WriteResults,
+  WriterUpdate,
 } from "./messages.ts";
 import { type FileSize, LongJobs } from "./long_jobs.ts";
 import { unpackAnswers } from "./packed_answers.ts";
 import { DatabaseCursors } from "./database_cursors.ts";
 import { QueryCosts, type ReadLane, ReadQueue } from "./read_queue.ts";
 import { ShortReads, type ShortReadsOptions } from "./short_reads.ts";
+import { ShortWrites, type ShortWritesOptions } from "./short_writes.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -46,9 +49,14 @@ export interface PoolOptions {
   /** A worker read a page that is not what was written; it may say so several times. What read it has failed. */
   readonly onPageDamaged?: (report: PageDamaged) => void;
   readonly onFatal: (message: string) => void;
-  /** What short queries need to run on the thread of the caller; without it workers run them all. */
-  readonly shortReads?: Pick<ShortReadsOptions, "loadReaders" | "disk" | "random" | "cacheKib">;
+  /** What short queries and writes need to run on the thread of the caller; without it workers run them all. */
+  readonly shortWork?: ShortWorkOptions & Pick<ShortReadsOptions, "disk" | "random">;
 }
+
+/** How sessions are made on the main thread, and how much of a database each may keep. */
+export type ShortWorkOptions =
+  & Pick<ShortReadsOptions, "loadReaders" | "cacheKib">
+  & Pick<ShortWritesOptions, "loadWriters">;
 
 export interface PoolQuery {
   readonly sql: string;
@@ -99,6 +107,7 @@ export class SqlPool {
   readonly #running = new Map<number, WaitingRead & { slot: WorkerSlot }>();
   readonly #longJobs = new LongJobs();
   readonly #shortReads: ShortReads | undefined;
+  readonly #shortWrites: ShortWrites | undefined;
   /** Batches and steps of transactions the writer has, by job. */
   readonly #batches = new Map<number, DatabaseId>();
   #nextJobId = 1;
@@ -113,12 +122,10 @@ export class SqlPool {
     this.#options = options;
     this.#writer = this.#makeSlot("writer");
     this.#readers.push(this.#makeSlot("reader-1"));
-    if (options.shortReads !== undefined) {
-      this.#shortReads = new ShortReads({
-        ...options,
-        ...options.shortReads,
-        cursors: this.#makeCursors(),
-      });
+    if (options.shortWork !== undefined) {
+      const site = { ...options, ...options.shortWork };
+      this.#shortReads = new ShortReads({ ...site, cursors: this.#makeCursors() });
+      this.#shortWrites = new ShortWrites({ ...site, onResults: options.onWriteResults });
     }
   }
 
@@ -129,6 +136,10 @@ export class SqlPool {
   /** Queries that were run on the main thread. */
   get shortReadCount(): number {
     return this.#shortReads?.count ?? 0;
+  }
+
+  get shortWriteCount(): number {
+    return this.#shortWrites?.count ?? 0;
   }
 
   get waitingReadCount(): number {
@@ -183,9 +194,33 @@ export class SqlPool {
     for (const slot of this.#slots) void slot.worker;
   }
 
-  /** Hands a batch to the writer; the results come through `onWriteResults`. */
+  /**
+   * Decides where the next batch runs; undefined: something else, which the writer worker does. True when the session has
+   * been given up for that: the next message opens another one.
+   */
+  movesWriter(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): boolean {
+    const shortWrites = this.#shortWrites;
+    if (shortWrites?.moves(databaseId, requests) !== true) return false;
+    if (shortWrites.isHere(databaseId)) this.#post(this.#writer, { kind: "close", databaseId });
+    return true;
+  }
+
+  /** Hands over a batch; the results come through `onWriteResults`, perhaps before this returns. */
   write(message: Unsent<WriteMessage>): void {
-    this.#postToWriter(message, message.requests.reduce((sum, { runMsMax }) => sum + runMsMax, 0));
+    const { databaseId, requests } = message;
+    if (this.#shortWrites?.isHere(databaseId)) return this.#shortWrites.run(message);
+    const judged = this.#shortWrites?.wantedVerdicts(databaseId, requests) ?? [];
+    this.#postToWriter({ ...message, judged }, requests.reduce((sum, { runMsMax }) => sum + runMsMax, 0));
+  }
+
+  /** The session runs on this thread, so it can be told things at any time. */
+  isWriterHere(databaseId: DatabaseId): boolean {
+    return this.#shortWrites?.isHere(databaseId) ?? false;
+  }
+
+  /** Tells such a session what it has to know. @returns false when it is gone */
+  updateWriter(update: WriterUpdate): boolean {
+    return this.#shortWrites?.update(update) ?? false;
   }
 
   /** The same for a step of a transaction; the result comes through `onTransactionResults`. Returns how to stop a statement. */
@@ -219,12 +254,14 @@ export class SqlPool {
 
   /** Leadership is gone or the database is: give up its session. */
   closeWriter(databaseId: DatabaseId): void {
+    if (this.#shortWrites?.giveUp(databaseId)) return;
     this.#post(this.#writer, { kind: "close", databaseId });
   }
 
   /** The database was dropped: readers forget it. */
   closeDatabase(databaseId: DatabaseId): void {
     this.#shortReads?.close(databaseId);
+    this.#shortWrites?.forget(databaseId);
     for (const slot of [...this.#readers, this.#writer]) {
       slot.cursors.forget(databaseId);
       this.#post(slot, { kind: "close", databaseId });
@@ -289,6 +326,7 @@ export class SqlPool {
   stop(): void {
     this.#stopped = true;
     this.#shortReads?.stop();
+    this.#shortWrites?.stop();
     for (const slot of this.#slots) slot.terminate();
     for (const read of [...this.#waiting.takeWhere(() => true), ...this.#running.values()]) {
       read.settle(stopping());
@@ -461,6 +499,7 @@ export class SqlPool {
       case "write_results":
         slot.finishJob(message.jobId);
         this.#batches.delete(message.jobId);
+        for (const verdict of message.verdicts ?? []) this.#shortWrites?.onVerdict(verdict);
         this.#options.onWriteResults(message);
         return;
       case "transaction_results":

@@ -1,11 +1,12 @@
 import type { LogIndex, Milliseconds } from "../base/ids.ts";
 import type { Clock, Random } from "../base/ports.ts";
 import type { CompiledStatement } from "./compiled_statement.ts";
-import type { EngineModule, EngineStatement } from "./engine.ts";
+import type { EngineModule } from "./engine.ts";
+import { isShortStatement, type Judgement } from "./judgement.ts";
 import type { ViewSource } from "./page_source.ts";
 import { bindParameters } from "./parameters.ts";
 import { AnswerWriters, type ResultLimits, writeRows } from "./result_encoder.ts";
-import { isShortProgram, type Operation } from "./short_program.ts";
+import { isShortProgram } from "./short_program.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "./session_limits.ts";
 import { readOnlyError, SchemaChangedError } from "./sql_errors.ts";
 import { type CancelFlag, SqlSession } from "./sql_session.ts";
@@ -35,22 +36,8 @@ export interface QueryJob {
   readonly pageReadsMax?: number;
 }
 
-/** How a statement would run. */
-export interface Judgement {
-  /** It compiles quickly, and none of its operations can take long: see short_program.ts. */
-  readonly isShort: boolean;
-  /** Holds as long as this is the schema. */
-  readonly schemaCookie: number;
-}
-
 /** `columns`, `types`, `rows`. */
 const FIELD_COUNT = 3;
-/** To compile a statement is a part of its first run. */
-const SHORT_COMPILE_MS_MAX = 2;
-/** Columns of EXPLAIN. */
-const OPCODE_COLUMN = 1;
-const P4_COLUMN = 5;
-const TEXT = new TextDecoder();
 
 /** A read-only connection that can be moved between views. Calls are synchronous; one at a time. */
 export class ReaderSession {
@@ -111,11 +98,7 @@ export class ReaderSession {
   judge(sql: string): Judgement {
     return this.#session.guard(() => {
       const schemaCookie = this.#files.schemaCookie();
-      const beganMs = this.#clock.nowMs();
-      return this.#session.use(`EXPLAIN ${sql}`, (compiled) => {
-        const isQuick = this.#clock.nowMs() - beganMs <= SHORT_COMPILE_MS_MAX;
-        return { isShort: isQuick && isShortProgram(operationsOf(compiled.engine)), schemaCookie };
-      });
+      return { isShort: isShortStatement(this.#session, this.#clock, sql, isShortProgram), schemaCookie };
     });
   }
 
@@ -147,14 +130,5 @@ export class ReaderSession {
 
   close(): void {
     this.#session.close();
-  }
-}
-
-function* operationsOf(explained: EngineStatement): Generator<Operation> {
-  while (explained.step()) {
-    yield {
-      opcode: TEXT.decode(explained.columnText(OPCODE_COLUMN)),
-      p4: TEXT.decode(explained.columnText(P4_COLUMN)),
-    };
   }
 }

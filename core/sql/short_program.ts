@@ -102,6 +102,14 @@ const AGGREGATE_OPERATIONS: ReadonlySet<string> = new Set(["AggStep", "AggStep1"
 /** Those that add or compare; as EXPLAIN writes them, without their number of arguments. */
 const SHORT_AGGREGATES: ReadonlySet<string> = new Set(["count", "sum", "total", "avg", "min", "max"]);
 
+/** The same of statements that write. */
+const SHORT_WRITES: ReadonlySet<string> = new Set([
+  ...["OpenWrite", "HaltIfNull", "MemMax", "RowSetAdd", "RowSetRead", "RowSetTest"],
+  ...["FkCheck", "FkCounter", "FkIfZero"],
+]);
+/** Empties a table that stays, page by page; a query has only tables of its own to empty. */
+const LONG_WRITES: ReadonlySet<string> = new Set(["Clear"]);
+
 export interface Operation {
   readonly opcode: string;
   /** The fourth operand, as EXPLAIN writes it. */
@@ -113,8 +121,18 @@ export interface Operation {
  * bounded where it runs.
  */
 export function isShortProgram(operations: Iterable<Operation>): boolean {
+  return isEach(operations, (opcode) => SHORT_OPERATIONS.has(opcode));
+}
+
+/** The same for a statement that writes; one with triggers has programs inside, and is none. */
+export function isShortWrite(operations: Iterable<Operation>): boolean {
+  const isShort = (opcode: string) => SHORT_OPERATIONS.has(opcode) || SHORT_WRITES.has(opcode);
+  return isEach(operations, (opcode) => isShort(opcode) && !LONG_WRITES.has(opcode));
+}
+
+function isEach(operations: Iterable<Operation>, isShort: (opcode: string) => boolean): boolean {
   for (const { opcode, p4 } of operations) {
-    if (SHORT_OPERATIONS.has(opcode)) continue;
+    if (isShort(opcode)) continue;
     if (AGGREGATE_OPERATIONS.has(opcode) && SHORT_AGGREGATES.has(p4.replace(/\(.*$/, ""))) continue;
     return false;
   }

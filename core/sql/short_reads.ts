@@ -3,14 +3,16 @@ import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import type { Database } from "../pages/database.ts";
+import { Budget } from "./budget.ts";
 import type { DatabaseCursors } from "./database_cursors.ts";
+import { type KnownText, KnownTexts } from "./known_texts.ts";
 import type { Verdict } from "./messages.ts";
 import type { OpenReaders, OpenReadersOptions } from "./open_readers.ts";
 import type { PoolQuery } from "./pool.ts";
 import type { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { SchemaChangedError } from "./sql_errors.ts";
-import type { EncodedFields, SqlParameters } from "./values.ts";
+import { type EncodedFields, sizeOfParameters } from "./values.ts";
 
 export interface ShortReadsOptions {
   /** Loads what reads, and compiles SQLite, for this thread: not before there is a query that is worth it. */
@@ -25,12 +27,6 @@ export interface ShortReadsOptions {
   readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
 }
 
-/** Runs by workers before one of them judges a text, and before it judges one again that proved long. */
-const JUDGED_AFTER_RUNS = 4;
-const JUDGED_AGAIN_AFTER_RUNS = 1_000;
-/** Texts remembered, and how long they may be: about 1 MB at most. */
-const TEXTS_MAX = 1_000;
-const TEXT_LENGTH_MAX = 1_000;
 /** Databases kept open on this thread: each costs an instance, and its page cache. */
 const DATABASES_MAX = 4;
 /** An instance takes 2 to 3 ms to make: a database gives its place to another one only when it is not used any more. */
@@ -52,13 +48,6 @@ const SESSION_LIMITS: Partial<SessionLimits> = {
   temporaryBytesMax: 1024 * 1024,
 };
 
-interface KnownText {
-  /** By workers, until one of them judges it. */
-  runsLeft: number;
-  /** The schema with which it was found to be short. */
-  schemaCookie: number | undefined;
-}
-
 /**
  * Runs queries on the thread of the caller, where the way to a worker and back would take ten times as long as the query.
  * Only those that are proven short: a worker has run them, has compiled them quickly, and has seen that none of their
@@ -74,7 +63,7 @@ export class ShortReads {
   /** When each database that has a place here was last read. */
   readonly #usedMs = new Map<DatabaseId, Milliseconds>();
   #hasFailed = false;
-  readonly #budget = new Budget();
+  readonly #budget = new Budget(1);
   /** Queries run here since the start. */
   count = 0;
 
@@ -87,7 +76,7 @@ export class ShortReads {
   run(database: Database, query: PoolQuery): EncodedFields | undefined {
     const text = this.#texts.get(database.id, query.sql);
     if (text?.schemaCookie === undefined) return undefined;
-    if (sizeOf(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
+    if (sizeOfParameters(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
     const session = this.#readers?.session(database.id);
     if (session === undefined) {
       void this.#open(database);
@@ -120,27 +109,19 @@ export class ShortReads {
       return fields;
     } catch (error) {
       // A worker finds out what is wrong, and says so.
-      text.schemaCookie = undefined;
-      text.runsLeft = error instanceof SchemaChangedError ? JUDGED_AFTER_RUNS : JUDGED_AGAIN_AFTER_RUNS;
+      if (error instanceof SchemaChangedError) text.isOutdated();
+      else text.isLong();
       return undefined;
     }
   }
 
   /** A worker is going to run it: shall it judge the text? */
   wantsVerdict(databaseId: DatabaseId, sql: string): boolean {
-    if (this.#hasFailed || sql.length > TEXT_LENGTH_MAX) return false;
-    const text = this.#texts.get(databaseId, sql) ?? this.#texts.add(databaseId, sql);
-    if (--text.runsLeft > 0) return false;
-    // Only a query that succeeds is judged.
-    text.runsLeft = JUDGED_AFTER_RUNS;
-    return true;
+    return !this.#hasFailed && this.#texts.wantsVerdict(databaseId, sql);
   }
 
-  onVerdict({ databaseId, sql, isShort, schemaCookie }: Verdict): void {
-    const text = this.#texts.get(databaseId, sql);
-    if (text === undefined) return;
-    text.schemaCookie = isShort ? schemaCookie : undefined;
-    text.runsLeft = JUDGED_AGAIN_AFTER_RUNS;
+  onVerdict(verdict: Verdict): void {
+    this.#texts.onVerdict(verdict);
   }
 
   /** Its files are others now, or it is gone. */
@@ -211,52 +192,4 @@ export class ShortReads {
       onDamage: () => {},
     });
   }
-}
-
-/**
- * A session asks every 1,000 operations whether to stop. It counts the operations of all runs of a statement, so that a run may
- * hear the question after its first operation: the second one counts.
- */
-class Budget {
-  #questions = 0;
-
-  begin(): void {
-    this.#questions = 0;
-  }
-
-  isCancelled(): boolean {
-    return ++this.#questions > 1;
-  }
-}
-
-/** The least recently used first. */
-class KnownTexts {
-  readonly #texts = new Map<string, KnownText>();
-
-  get(databaseId: DatabaseId, sql: string): KnownText | undefined {
-    const key = `${databaseId} ${sql}`;
-    const text = this.#texts.get(key);
-    if (text === undefined) return undefined;
-    this.#texts.delete(key);
-    this.#texts.set(key, text);
-    return text;
-  }
-
-  add(databaseId: DatabaseId, sql: string): KnownText {
-    const text = { runsLeft: JUDGED_AFTER_RUNS, schemaCookie: undefined };
-    this.#texts.set(`${databaseId} ${sql}`, text);
-    if (this.#texts.size > TEXTS_MAX) {
-      const [oldest] = this.#texts.keys();
-      this.#texts.delete(oldest as string);
-    }
-    return text;
-  }
-}
-
-function sizeOf(parameters: SqlParameters): number {
-  let size = 0;
-  for (const value of Array.isArray(parameters) ? parameters : Object.values(parameters)) {
-    if (typeof value === "string" || value instanceof Uint8Array) size += value.length;
-  }
-  return size;
 }

@@ -31,3 +31,12 @@ export interface EncodedFields {
   readonly count: number;
   readonly bytes: Uint8Array;
 }
+
+/** Characters and bytes to bind. */
+export function sizeOfParameters(parameters: SqlParameters): number {
+  let size = 0;
+  for (const value of Array.isArray(parameters) ? parameters : Object.values(parameters)) {
+    if (typeof value === "string" || value instanceof Uint8Array) size += value.length;
+  }
+  return size;
+}

@@ -1,11 +1,8 @@
 import { type ErrorCode, NodeError, toErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
-import { LIMITS } from "../base/limits.ts";
 import type { Clock, Disk, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import { copyPages } from "../pages/checkpoint_file.ts";
-import { encodePages } from "../pages/entry_body.ts";
-import type { LogPageSource } from "../pages/log_page_source.ts";
 import { type PageDamage, PageDamageError } from "../pages/page_damage.ts";
 import { checkDatabaseFile } from "./check_file.ts";
 import type {
@@ -21,7 +18,6 @@ import type {
   TransactionMessage,
   Verdict,
   WriteMessage,
-  WriteResults,
   WriterUpdate,
 } from "./messages.ts";
 import { OpenReaders } from "./open_readers.ts";
@@ -29,8 +25,9 @@ import { packAnswers } from "./packed_answers.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { EncodedFields } from "./values.ts";
 import type { EngineModule } from "./engine.ts";
-import { failedStep, runTransactionStep, type StepResults } from "./transaction_step.ts";
-import { type WriteBatch, WriterSession } from "./writer_session.ts";
+import { OpenWriters } from "./open_writers.ts";
+import { failedStep, type StepResults } from "./transaction_step.ts";
+import type { WriteResult } from "./writer_session.ts";
 
 export interface WorkerCoreOptions {
   readonly module: EngineModule;
@@ -40,11 +37,6 @@ export interface WorkerCoreOptions {
   readonly cancel: Int32Array;
   readonly limits?: Partial<SessionLimits>;
   readonly post: (message: MessageFromWorker, transfer: readonly ArrayBuffer[]) => void;
-}
-
-interface OpenWriter {
-  readonly source: LogPageSource;
-  readonly session: WriterSession;
 }
 
 /** Results gathered before they are sent: a query behind a slow one is not held back by more than this. */
@@ -61,7 +53,7 @@ export class WorkerCore {
   readonly #options: WorkerCoreOptions;
   readonly #segments: SegmentReader;
   readonly #readers: OpenReaders;
-  readonly #writers = new Map<DatabaseId, OpenWriter>();
+  readonly #writers: OpenWriters;
   /** Asked by the sessions while they run: is the job that runs now the one that must stop? */
   readonly #cancel = {
     isCancelled: (): boolean => {
@@ -79,6 +71,8 @@ export class WorkerCore {
       segments: this.#segments,
       onDamage: (databaseId, damage) => this.#reportDamage(databaseId, damage),
     });
+    const newSource = (base: DatabaseBase) => this.#readers.newSource(base);
+    this.#writers = new OpenWriters({ ...options, cancel: this.#cancel, newSource });
   }
 
   handle(message: MessageToWorker): void | Promise<void> {
@@ -169,15 +163,16 @@ export class WorkerCore {
     const { clock } = this.#options;
     const beganMs = clock.nowMs();
     try {
-      const writer = await this.#writerFor(message);
-      const batch = this.#runBatch(writer, message);
+      await this.#prepareWriter(message);
+      const { results, ...batch } = this.#writers.runBatch(databaseId, requests, batchNumber);
       const runMs = clock.nowMs() - beganMs;
+      const verdicts = this.#judgeWrites(message, results);
       this.#post(
-        { kind: "write_results", jobId, databaseId, batchNumber, runMs, ...batch },
+        { kind: "write_results", jobId, databaseId, batchNumber, runMs, ...batch, verdicts },
         [batch.answers.bytes, ...batch.bodies].map(bufferOf),
       );
     } catch (error) {
-      this.#closeWriter(databaseId);
+      this.#writers.close(databaseId);
       const failed = { ok: false, error: toErrorRecord(error) } as const;
       const answers = packAnswers(requests.map(() => failed));
       const nothing = { answers, replayed: [], bodies: [], runMs: clock.nowMs() - beganMs, diedAt: -1 };
@@ -187,34 +182,20 @@ export class WorkerCore {
     }
   }
 
-  #runBatch(
-    writer: OpenWriter,
-    message: WriteMessage,
-  ): Pick<WriteResults, "answers" | "replayed" | "bodies" | "diedAt"> {
-    const batch = writer.session.runBatch(message.requests, message.batchNumber);
-    const answers = packAnswers(
-      batch.results.map((result) => result.ok ? { ok: true, value: result.fields } : result),
+  /** Only texts of requests that succeed are judged. */
+  #judgeWrites(
+    { databaseId, requests, judged = [] }: WriteMessage,
+    results: readonly WriteResult[],
+  ): Verdict[] {
+    const ran = new Set(
+      requests.flatMap(({ statements }, i) => results[i]?.ok ? statements.map(({ sql }) => sql) : []),
     );
-    const replayed = batch.results.flatMap((result, i) => result.ok && result.replayed ? [i] : []);
-    if (writer.session.isDead) {
-      this.#closeWriter(message.databaseId);
-      return { answers, replayed, bodies: [], diedAt: batch.diedAt ?? -1 };
-    }
-    return { answers, replayed, bodies: this.#encode(writer, message.databaseId, batch) };
-  }
-
-  #encode(
-    writer: OpenWriter,
-    databaseId: DatabaseId,
-    { pages, pageCount }: Pick<WriteBatch, "pages" | "pageCount">,
-  ): Uint8Array[] {
-    if (pages.length === 0) return [];
-    return encodePages(pages, {
-      wallMs: this.#options.clock.wallMs(),
-      databaseId,
-      pageSize: writer.source.pageSize,
-      pageCount,
-      entryBytesMax: this.#options.limits?.entryBytesMax ?? LIMITS.entryBytesMax,
+    return judged.filter((sql) => ran.has(sql) && this.#writers.has(databaseId)).map((sql) => {
+      try {
+        return { databaseId, sql, ...this.#writers.judge(databaseId, sql) };
+      } catch {
+        return { databaseId, sql, isShort: false, schemaCookie: 0 };
+      }
     });
   }
 
@@ -223,47 +204,23 @@ export class WorkerCore {
     Atomics.store(this.#options.cancel, 1, jobId);
     let results: StepResults;
     try {
-      const writer = await this.#writerFor(message);
-      results = runTransactionStep(
-        writer.session,
-        message,
-        (batch) => this.#encode(writer, databaseId, batch),
-      );
+      await this.#prepareWriter(message);
+      results = this.#writers.runStep(message);
     } catch (error) {
       results = failedStep(error);
     }
     Atomics.store(this.#options.cancel, 1, 0);
-    if (results.died) this.#closeWriter(databaseId);
+    if (results.died) this.#writers.close(databaseId);
     this.#post(
       { kind: "transaction_results", jobId, databaseId, batchNumber, ...results },
       [results.answers.bytes, ...results.bodies].map(bufferOf),
     );
   }
 
-  /** The session the message is for, knowing what the message says. */
-  async #writerFor(message: WriterUpdate): Promise<OpenWriter> {
-    if (message.base !== undefined) {
-      this.#closeWriter(message.databaseId);
-      this.#writers.set(message.databaseId, await this.#openWriter(message.base));
-    }
-    const writer = this.#writers.get(message.databaseId);
-    if (writer === undefined) throw new Error(`No writer session of database ${message.databaseId} is open`);
-    if (message.rebase !== undefined) writer.source.rebase(message.rebase);
-    for (const delta of message.located) writer.source.add(delta, delta.index);
-    writer.session.pagesLocated(message.locatedBatch);
-    return writer;
-  }
-
-  async #openWriter(base: DatabaseBase): Promise<OpenWriter> {
-    const source = this.#readers.newSource(base);
-    const { pageSize } = base;
-    try {
-      const session = await WriterSession.open({ ...this.#options, pageSize, source, cancel: this.#cancel });
-      return { source, session };
-    } catch (error) {
-      source.close();
-      throw error;
-    }
+  /** The session the message is for knows then what the message says. */
+  async #prepareWriter(message: WriterUpdate): Promise<void> {
+    if (message.base !== undefined) await this.#writers.open(message.base);
+    this.#writers.update(message);
   }
 
   #reportDamage(databaseId: DatabaseId, damage: PageDamage): void {
@@ -271,15 +228,8 @@ export class WorkerCore {
   }
 
   #close(databaseId: DatabaseId): void {
-    this.#closeWriter(databaseId);
+    this.#writers.close(databaseId);
     this.#readers.close(databaseId);
-  }
-
-  #closeWriter(databaseId: DatabaseId): void {
-    const writer = this.#writers.get(databaseId);
-    this.#writers.delete(databaseId);
-    writer?.session.close();
-    writer?.source.close();
   }
 
   async #checkFile({ jobId, file }: CheckFileMessage): Promise<void> {

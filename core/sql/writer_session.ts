@@ -4,9 +4,11 @@ import type { Milliseconds } from "../base/ids.ts";
 import type { Clock, Random } from "../base/ports.ts";
 import { type EngineModule, SqliteError } from "./engine.ts";
 import { IdempotencyStore } from "./idempotency.ts";
+import { isShortStatement, type Judgement } from "./judgement.ts";
 import type { BatchNumber } from "./page_overlay.ts";
 import type { PageSource } from "./page_source.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "./session_limits.ts";
+import { isShortWrite } from "./short_program.ts";
 import { type CancelFlag, SqlSession } from "./sql_session.ts";
 import type { EncodedFields, ResultFormat, RowShape, Statement } from "./values.ts";
 import type { PageImage } from "./wal_memory.ts";
@@ -81,6 +83,7 @@ export class WriterSession {
   readonly #files: WriterFiles;
   readonly #runner: WriteRunner;
   readonly #limits: SessionLimits;
+  readonly #clock: Clock;
 
   /** Makes an instance of SQLite (2 to 3 ms) and reads page 1. */
   static async open(options: WriterSessionOptions): Promise<WriterSession> {
@@ -94,6 +97,7 @@ export class WriterSession {
     this.#session = session;
     this.#files = files;
     this.#limits = limits;
+    this.#clock = clock;
     this.#runner = new WriteRunner(session, files.wal, new IdempotencyStore(session, clock), limits, clock);
     session.transactionWasTooLarge = () => files.wal.transactionWasTooLarge;
     session.guard(() => this.#setUp());
@@ -208,6 +212,27 @@ export class WriterSession {
       index === diedAt ? culprit : { ok: false, error: toErrorRecord(lost) }
     );
     return { results, pages: [], pageCount: this.#files.wal.pageCount, diedAt };
+  }
+
+  /**
+   * Looks at the program of a statement. Between two batches.
+   *
+   * @throws NodeError
+   */
+  judge(sql: string): Judgement {
+    return this.#session.guard(() => ({
+      schemaCookie: this.#readSchemaCookie(),
+      isShort: isShortStatement(this.#session, this.#clock, sql, isShortWrite),
+    }));
+  }
+
+  /** Changes with the schema. Between two batches. */
+  schemaCookie(): number {
+    return this.#session.guard(() => this.#readSchemaCookie());
+  }
+
+  #readSchemaCookie(): number {
+    return Number(this.#session.internal("PRAGMA schema_version", [], (row) => row.columnInteger(0)));
   }
 
   /** All pages of batches up to this one can be read from the page source now. */

@@ -8,7 +8,7 @@ import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { DqliteServer, type DqliteServerOptions } from "../../net/dqlite/server.ts";
 import { freePorts } from "../support/free_ports.ts";
 import { MemoryNetwork } from "../support/memory_transport.ts";
-import { shortReads, startWorker } from "../support/node_cluster.ts";
+import { shortWork, startWorker } from "../support/node_cluster.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { SimDisk } from "../support/sim_disk.ts";
 import { WireClient } from "./wire_client.ts";
@@ -59,7 +59,7 @@ export class WireNode {
         {},
         loadEngineModule(engine),
       ),
-      shortReads: shortReads(loadEngineModule(engine)),
+      shortWork: shortWork(loadEngineModule(engine)),
       readerCount: 1,
       endOfTurn: queueMicrotask,
       // A machine that stands still for a moment must not cost the only member its leadership.

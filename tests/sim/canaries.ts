@@ -63,6 +63,14 @@ export const CANARIES: readonly Canary[] = [
     }],
   },
   {
+    name: "what the main thread has written is written again by the worker",
+    edits: [{
+      file: "core/sql/short_writes.ts",
+      find: 'result.ok || result.error.code === "constraint_failed" ? [] : [i]',
+      replace: '!result.ok && result.error.code === "constraint_failed" ? [] : [i]',
+    }],
+  },
+  {
     name: "a checkpoint goes past an open view",
     edits: [
       {

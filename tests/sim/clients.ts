@@ -1,6 +1,7 @@
 import type { Milliseconds } from "../../core/base/ids.ts";
 import type { Node } from "../../core/node/node.ts";
 import type { QueryRequest, WriteRequest } from "../../core/node/service.ts";
+import type { Statement } from "../../core/sql/values.ts";
 import type { Machine } from "./sim_cluster.ts";
 
 /** How long a client waits, where the plot does not say otherwise. */
@@ -41,14 +42,14 @@ export class Clients {
   write(
     machine: Machine,
     database: string,
-    statements: readonly string[],
+    statements: readonly (string | Statement)[],
     options: Partial<WriteRequest> = {},
   ): Promise<{ index: number }> {
     return this.ask(machine, (node) =>
       node.write({
         database,
         kind: statements.length === 1 ? "execute" : "batch",
-        statements: statements.map((sql) => ({ sql, parameters: [] })),
+        statements: statements.map((one) => typeof one === "string" ? { sql: one, parameters: [] } : one),
         timeoutMs: TIMEOUT_MS,
         format: "json",
         rowShape: "arrays",

@@ -10,7 +10,7 @@ import { openNode, type OpenNodeOptions } from "../../core/node/open_node.ts";
 import { PromiseChecker } from "./check_promises.ts";
 import { type Life, LifeClock, LifeDisk } from "./life.ts";
 import { type ManualClock, MemoryNetwork, type MemoryTransport } from "../support/memory_transport.ts";
-import { Gate, metric, SHORT_READS, startWorker } from "../support/node_cluster.ts";
+import { Gate, metric, SHORT_WORK, startWorker } from "../support/node_cluster.ts";
 import { type Plan, spoilsDisks } from "./swarm.ts";
 import type { SeededRandom } from "../support/seeded_random.ts";
 import { SimCrash, SimDisk } from "../support/sim_disk.ts";
@@ -237,7 +237,7 @@ export class SimCluster {
       callOnce: (to, method, body, timeoutMs) =>
         Promise.race([this.#callOnce(machine, to, method, body), this.#timeout(to, timeoutMs)]),
       startWorker: startWorker(shell, clock, { entryBytesMax: this.#plan.entryBytesMax }),
-      shortReads: SHORT_READS,
+      shortWork: SHORT_WORK,
       readerCount: 2,
       endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,

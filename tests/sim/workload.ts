@@ -18,6 +18,10 @@ const TABLES = [
   "CREATE TABLE once (item INTEGER)",
   "CREATE TABLE groups (number INTEGER, n INTEGER, filler BLOB)",
 ];
+/** With parameters, so that nodes come to know the texts. */
+const PUT = "INSERT INTO kv VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const GET = "SELECT value FROM kv WHERE key = ?";
+const APPEND = "INSERT INTO list (item) VALUES (?)";
 /** A client gives a keyed write up after this many attempts; its fate is then unknown. */
 const ATTEMPTS_MAX = 6;
 
@@ -174,19 +178,15 @@ export class Workload {
     const key = `k${this.#random.integer(1, this.#plan.keys)}`;
     const value = this.#history.nextValue();
     const noted = this.#history.ask({ database, kind: "put", key, value });
-    const sql =
-      `INSERT INTO kv VALUES ('${key}', ${value}) ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-    await this.#noted(noted, this.clients.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }));
+    const statement = { sql: PUT, parameters: [key, value] };
+    const timeoutMs = this.#timeoutMs();
+    await this.#noted(noted, this.clients.write(machine, database, [statement], { timeoutMs }));
   }
 
   async #get(machine: Machine, database: string): Promise<void> {
     const key = `k${this.#random.integer(1, this.#plan.keys)}`;
     const askedAt = this.#history.tick();
-    const { rows, index } = await this.clients.rows(
-      machine,
-      database,
-      `SELECT value FROM kv WHERE key = '${key}'`,
-    );
+    const { rows, index } = await this.clients.rows(machine, database, GET, { parameters: [key] });
     const value = rows[0]?.[0] as number | undefined;
     const answeredAt = this.#history.tick();
     this.#history.reads.push({
@@ -205,11 +205,9 @@ export class Workload {
   async #append(machine: Machine, database: string): Promise<number> {
     const value = this.#history.nextValue();
     const noted = this.#history.ask({ database, kind: "append", key: "", value });
-    const sql = `INSERT INTO list (item) VALUES (${value})`;
-    return await this.#noted(
-      noted,
-      this.clients.write(machine, database, [sql], { timeoutMs: this.#timeoutMs() }),
-    );
+    const statement = { sql: APPEND, parameters: [value] };
+    const timeoutMs = this.#timeoutMs();
+    return await this.#noted(noted, this.clients.write(machine, database, [statement], { timeoutMs }));
   }
 
   async #list(machine: Machine, database: string, options: Partial<QueryRequest> = {}): Promise<number[]> {
@@ -232,7 +230,7 @@ export class Workload {
     const noted = this.#history.ask({ database, kind: "append", key: "", value });
     const index = await this.#noted(
       noted,
-      this.clients.write(machine, database, [`INSERT INTO list (item) VALUES (${value})`]),
+      this.clients.write(machine, database, [{ sql: APPEND, parameters: [value] }]),
     );
     const other = this.#anyone() ?? machine;
     const items = await this.#list(other, database, { level: "index", index });

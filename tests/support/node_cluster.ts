@@ -12,6 +12,7 @@ import type { SessionLimits } from "../../core/sql/session_limits.ts";
 import type { MessageToWorker } from "../../core/sql/messages.ts";
 import type { EngineModule } from "../../core/sql/engine.ts";
 import { OpenReaders } from "../../core/sql/open_readers.ts";
+import { OpenWriters } from "../../core/sql/open_writers.ts";
 import { loadEngineModule } from "../../core/sql/wasm/load_engine.ts";
 import { WorkerCore } from "../../core/sql/worker_core.ts";
 import type { SqlWorker, StartSqlWorker } from "../../core/sql/worker_slot.ts";
@@ -20,12 +21,13 @@ import { SeededRandom } from "./seeded_random.ts";
 import { SimDisk } from "./sim_disk.ts";
 
 const MODULE = loadEngineModule();
-export const SHORT_READS = shortReads(MODULE);
+export const SHORT_WORK = shortWork(MODULE);
 
-/** Short reads on the thread of the test. */
-export function shortReads(module: EngineModule): NonNullable<OpenNodeOptions["shortReads"]> {
+/** Short reads and writes on the thread of the test. */
+export function shortWork(module: EngineModule): NonNullable<OpenNodeOptions["shortWork"]> {
   return {
     loadReaders: () => Promise.resolve((options) => new OpenReaders({ ...options, module })),
+    loadWriters: () => Promise.resolve((options) => new OpenWriters({ ...options, module })),
     cacheKib: 1024,
   };
 }
@@ -183,7 +185,7 @@ export class NodeCluster {
       },
       callOnce: (to, method, body) => this.node(Number(to.split(":")[1]) - 7_000).onCall(0, method, body),
       startWorker: startWorker(shell, clock),
-      shortReads: SHORT_READS,
+      shortWork: SHORT_WORK,
       readerCount: 2,
       endOfTurn: queueMicrotask,
       electionTimeoutMs: 500,

@@ -8,7 +8,9 @@ import type {
   TransactionMessage,
   TransactionResults,
   WriteMessage,
+  WriteRequestData,
   WriteResults,
+  WriterUpdate,
 } from "../../core/sql/messages.ts";
 import { packAnswers } from "../../core/sql/packed_answers.ts";
 
@@ -23,6 +25,10 @@ export class WriterBench {
   readonly stopped: number[] = [];
   readonly proposed: Uint8Array[] = [];
   refusal: NodeError | undefined;
+  /** Whether the next batch runs elsewhere. */
+  moves: (requests: readonly WriteRequestData[] | undefined) => boolean = () => false;
+  isSessionHere = false;
+  readonly told: WriterUpdate[] = [];
   closedSessions = 0;
   readonly #commits: (() => void)[] = [];
   #batchNumber = 0;
@@ -33,6 +39,12 @@ export class WriterBench {
     nowMs: () => this.nowMs,
     endOfTurn: (callback) => callback(),
     nextBatchNumber: () => ++this.#batchNumber,
+    movesSession: (_, requests) => this.moves(requests),
+    isSessionHere: () => this.isSessionHere,
+    tellSession: (update) => {
+      this.told.push(update);
+      return true;
+    },
     send: (message) => this.sent.push(message),
     sendStep: (message) => {
       this.steps.push(message);

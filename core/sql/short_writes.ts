@@ -1,0 +1,326 @@
+import type { DatabaseId } from "../base/ids.ts";
+import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
+import { SegmentReader } from "../log/segment_reader.ts";
+import type { SegmentInfo } from "../log/segment_table.ts";
+import { LogPageSource } from "../pages/log_page_source.ts";
+import { Budget } from "./budget.ts";
+import { KnownTexts } from "./known_texts.ts";
+import type { Verdict, WriteMessage, WriteRequestData, WriteResults, WriterUpdate } from "./messages.ts";
+import type { BatchResults, OpenWriters, OpenWritersOptions } from "./open_writers.ts";
+import { packAnswers } from "./packed_answers.ts";
+import type { PageSource } from "./page_source.ts";
+import type { SessionLimits } from "./session_limits.ts";
+import { sizeOfParameters } from "./values.ts";
+
+export interface ShortWritesOptions {
+  /** Loads what writes, and compiles SQLite, for this thread: not before there are writes that are worth it. */
+  readonly loadWriters: () => Promise<(options: Omit<OpenWritersOptions, "module">) => OpenWriters>;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: EventSink;
+  /** SQLite's page cache of each database. */
+  readonly cacheKib: number;
+  readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
+  /** Hears of each batch, often before `run` returns. */
+  readonly onResults: (results: WriteResults) => void;
+}
+
+type ShortWrite = Omit<WriteMessage, "jobId" | "segments">;
+
+/** Short batches in a row before a session moves here, the first time; twice as many after each time it has left. */
+const BATCHES_BEFORE = 8;
+const BATCHES_BEFORE_MAX = 65_536;
+/** More at once are a worker's: the way there costs each of them little, and it leaves this thread to others. */
+const REQUESTS_MAX = 16;
+const STATEMENTS_MAX = 8;
+/** Other statements never are short, and some act already while they are compiled to be judged. */
+const CAN_BE_SHORT = /^\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b/i;
+/** Characters and bytes to bind, of one request. */
+const PARAMETERS_SIZE_MAX = 16 * 1024;
+/** Sessions here: each costs an instance, and its page cache. */
+const DATABASES_MAX = 4;
+/** Of a batch: 1,000 operations, 64 pages. */
+const PROGRESS_OPERATIONS = 100;
+const BUDGET_QUESTIONS = 10;
+const PAGE_READS_MAX = 64;
+
+const SESSION_LIMITS: Partial<SessionLimits> = {
+  progressOperations: PROGRESS_OPERATIONS,
+  valueBytesMax: 16 * 1024,
+  resultRowsMax: 1_000,
+  resultBytesMax: 64 * 1024,
+  transactionBytesMax: 4 * 1024 * 1024,
+  // A checkpoint into the overlay copies each page once.
+  walBytesMax: 1024 * 1024,
+  temporaryBytesMax: 1024 * 1024,
+};
+
+/** Where the writer session of a database is, and why. */
+interface Site {
+  isHere: boolean;
+  /** Of the session that is here; nothing can change it while it is. */
+  schemaCookie: number | undefined;
+  /** Short batches in a row, by the worker. */
+  shortBatches: number;
+  batchesBefore: number;
+}
+
+/**
+ * Runs writes on the thread of the caller: for one row the way to a worker and back takes ten times as long as SQLite. A
+ * database has one writer session, and while all its writes are short that session is here. Only those are taken that are
+ * proven short: the worker has run them, has compiled them quickly, and has seen that none of their operations can take
+ * long. What does not succeed here within its budget has changed nothing and goes to the worker, and the session with it.
+ */
+export class ShortWrites {
+  readonly #options: ShortWritesOptions;
+  readonly #segments: SegmentReader;
+  #segmentsVersion = -1;
+  readonly #texts = new KnownTexts();
+  readonly #sites = new Map<DatabaseId, Site>();
+  readonly #budget = new Budget(BUDGET_QUESTIONS, PAGE_READS_MAX);
+  #writers: OpenWriters | undefined;
+  #isLoading = false;
+  #hasFailed = false;
+  /** Writes run here since the start. */
+  count = 0;
+
+  constructor(options: ShortWritesOptions) {
+    this.#options = options;
+    this.#segments = new SegmentReader(options.disk, []);
+  }
+
+  isHere(databaseId: DatabaseId): boolean {
+    return this.#sites.get(databaseId)?.isHere === true;
+  }
+
+  /**
+   * Decides where the next batch runs; undefined: something that is not short. True when that is not where the session is:
+   * a session that is here is gone then, one of the worker is to be closed, and the next message opens another one.
+   */
+  moves(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): boolean {
+    if (this.#hasFailed) return false;
+    const site = this.#sites.get(databaseId);
+    const isShort = requests !== undefined && requests.length <= REQUESTS_MAX &&
+      requests.every((request) => this.#isShort(databaseId, request, site?.schemaCookie));
+    if (site?.isHere) return isShort ? false : this.giveUp(databaseId);
+    if (!isShort) {
+      if (site !== undefined) site.shortBatches = 0;
+      return false;
+    }
+    return this.#mayCome(site ?? this.#newSite(databaseId));
+  }
+
+  /** Texts of the batch that the worker shall judge. */
+  wantedVerdicts(databaseId: DatabaseId, requests: readonly WriteRequestData[]): string[] {
+    if (this.#hasFailed) return [];
+    const texts = new Set(requests.flatMap(({ statements }) => statements.map(({ sql }) => sql)));
+    return [...texts].filter((sql) => CAN_BE_SHORT.test(sql) && this.#texts.wantsVerdict(databaseId, sql));
+  }
+
+  onVerdict(verdict: Verdict): void {
+    this.#texts.onVerdict(verdict);
+  }
+
+  /** Runs a batch of a session that is here: at once, or as soon as the session that it opens is there. */
+  run(message: ShortWrite): void {
+    if (message.base === undefined) this.#run(message);
+    else void this.#open(message).then(() => this.#run(message));
+  }
+
+  /** What a session that is here has to know before its next batch. @returns false when it is lost, and was given up */
+  update(update: WriterUpdate): boolean {
+    try {
+      this.#follow();
+      this.#writers?.update(update);
+      return true;
+    } catch (error) {
+      this.#sessionFailed(update.databaseId, error);
+      this.giveUp(update.databaseId);
+      return false;
+    }
+  }
+
+  /** The session goes back to the worker. @returns whether it was here */
+  giveUp(databaseId: DatabaseId): boolean {
+    const site = this.#sites.get(databaseId);
+    if (!site?.isHere) return false;
+    site.isHere = false;
+    site.schemaCookie = undefined;
+    site.shortBatches = 0;
+    site.batchesBefore = Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
+    this.#writers?.close(databaseId);
+    return true;
+  }
+
+  /** The database is gone. */
+  forget(databaseId: DatabaseId): void {
+    this.giveUp(databaseId);
+    this.#sites.delete(databaseId);
+  }
+
+  stop(): void {
+    this.#hasFailed = true;
+    for (const databaseId of this.#sites.keys()) this.forget(databaseId);
+    this.#segments.close();
+  }
+
+  #isShort(
+    databaseId: DatabaseId,
+    { statements, idempotencyKey }: WriteRequestData,
+    schemaCookie: number | undefined,
+  ): boolean {
+    // With a key, the table of keys is written, and tidied.
+    if (idempotencyKey !== undefined || statements.length > STATEMENTS_MAX) return false;
+    let size = 0;
+    for (const { sql, parameters } of statements) {
+      if (!this.#isKnownShort(databaseId, sql, schemaCookie)) return false;
+      size += sizeOfParameters(parameters);
+    }
+    return size <= PARAMETERS_SIZE_MAX;
+  }
+
+  /** @param schemaCookie undefined when the schema is not known yet */
+  #isKnownShort(databaseId: DatabaseId, sql: string, schemaCookie: number | undefined): boolean {
+    const text = this.#texts.get(databaseId, sql);
+    if (text?.schemaCookie === undefined) return false;
+    if (schemaCookie === undefined || text.schemaCookie === schemaCookie) return true;
+    text.isOutdated();
+    return false;
+  }
+
+  #newSite(databaseId: DatabaseId): Site {
+    const site = { isHere: false, schemaCookie: undefined, shortBatches: 0, batchesBefore: BATCHES_BEFORE };
+    this.#sites.set(databaseId, site);
+    return site;
+  }
+
+  #mayCome(site: Site): boolean {
+    if (++site.shortBatches < site.batchesBefore) return false;
+    if (this.#writers === undefined) void this.#load();
+    if (this.#writers === undefined || this.#hereCount >= DATABASES_MAX) return false;
+    site.isHere = true;
+    return true;
+  }
+
+  get #hereCount(): number {
+    let count = 0;
+    for (const { isHere } of this.#sites.values()) if (isHere) count++;
+    return count;
+  }
+
+  async #load(): Promise<void> {
+    if (this.#isLoading) return;
+    this.#isLoading = true;
+    try {
+      const make = await this.#options.loadWriters();
+      if (!this.#hasFailed) this.#writers = this.#makeWriters(make);
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#options.events.event("short_writes_off", { error: String(error) });
+    }
+  }
+
+  #makeWriters(make: Awaited<ReturnType<ShortWritesOptions["loadWriters"]>>): OpenWriters {
+    const { disk, clock, random, cacheKib } = this.#options;
+    return make({
+      clock,
+      random,
+      limits: { ...SESSION_LIMITS, cacheKib },
+      cancel: this.#budget,
+      // The worker that runs the write next meets a damaged page, too, and reports it.
+      newSource: (base) => new LogPageSource(disk, this.#segments, base, () => {}),
+      watched: (source) => this.#counted(source),
+    });
+  }
+
+  #counted(source: PageSource): PageSource {
+    return {
+      pageSize: source.pageSize,
+      pageCount: () => source.pageCount(),
+      readPage: (pageNumber, into) => {
+        this.#budget.pageReads++;
+        return source.readPage(pageNumber, into);
+      },
+    };
+  }
+
+  async #open({ base, databaseId }: ShortWrite): Promise<void> {
+    try {
+      this.#follow();
+      if (base !== undefined) await this.#writers?.open(base);
+      // Leadership, or the place here, may have gone meanwhile.
+      if (!this.isHere(databaseId)) this.#writers?.close(databaseId);
+    } catch (error) {
+      this.#sessionFailed(databaseId, error);
+    }
+  }
+
+  #run(message: ShortWrite): void {
+    const { databaseId, batchNumber, requests } = message;
+    const beganMs = this.#options.clock.nowMs();
+    const batch = this.#runBatch(message);
+    const unfinished = batch === undefined ? [...requests.keys()] : unfinishedOf(batch);
+    this.count += requests.length - unfinished.length;
+    if (batch !== undefined) {
+      for (const i of unfinished) this.#areLong(databaseId, requests[i] as WriteRequestData);
+    }
+    if (unfinished.length > 0) this.giveUp(databaseId);
+    const { answers, replayed, bodies } = batch ?? { answers: packAnswers([]), replayed: [], bodies: [] };
+    this.#options.onResults({
+      kind: "write_results",
+      jobId: 0,
+      databaseId,
+      batchNumber,
+      answers,
+      replayed,
+      bodies,
+      runMs: this.#options.clock.nowMs() - beganMs,
+      unfinished,
+    });
+  }
+
+  /** Undefined when nothing of the batch counts. */
+  #runBatch(message: ShortWrite): BatchResults | undefined {
+    const { databaseId, batchNumber, requests, base } = message;
+    const writers = this.#writers;
+    const site = this.#sites.get(databaseId);
+    // Its session could not be opened, or was given up before it was.
+    if (site === undefined || writers === undefined || !writers.has(databaseId)) return undefined;
+    try {
+      this.#follow();
+      writers.update(message);
+      this.#budget.begin();
+      if (base !== undefined) {
+        const schemaCookie = site.schemaCookie = writers.schemaCookie(databaseId);
+        if (!requests.every((request) => this.#isShort(databaseId, request, schemaCookie))) return undefined;
+      }
+      const batch = writers.runBatch(databaseId, requests, batchNumber);
+      return batch.diedAt === undefined ? batch : undefined;
+    } catch (error) {
+      this.#sessionFailed(databaseId, error);
+      return undefined;
+    }
+  }
+
+  #sessionFailed(databaseId: DatabaseId, error: unknown): void {
+    this.#options.events.event("short_writes_session_failed", { databaseId, error: String(error) });
+  }
+
+  /** They stay with the worker for long. */
+  #areLong(databaseId: DatabaseId, { statements }: WriteRequestData): void {
+    for (const { sql } of statements) this.#texts.get(databaseId, sql)?.isLong();
+  }
+
+  #follow(): void {
+    const { version, list } = this.#options.segments();
+    if (version === this.#segmentsVersion) return;
+    this.#segments.update(list);
+    this.#segmentsVersion = version;
+  }
+}
+
+/** Answers are those that succeed, and constraints that say no. Whatever else went wrong, the worker finds out, and says. */
+function unfinishedOf({ results }: BatchResults): number[] {
+  return results.flatMap((result, i) => result.ok || result.error.code === "constraint_failed" ? [] : [i]);
+}

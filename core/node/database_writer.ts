@@ -188,6 +188,11 @@ export class DatabaseWriter {
     this.pump();
   }
 
+  /** The session is closed. A batch that was to open it comes back unfinished. */
+  onSessionGone(): void {
+    this.#link.lost();
+  }
+
   /** Gives up the session and everything that is not in the log; appended writes learn their fate elsewhere. */
   close(error: NodeError): void {
     this.#closed = true;

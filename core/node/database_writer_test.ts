@@ -197,3 +197,50 @@ Deno.test("DatabaseWriter does not time a batch that changed nothing", async () 
   await write;
   strictEqual(bench.stages.totals.writes, 0);
 });
+
+Deno.test("DatabaseWriter runs again, in a new session, what a batch could not finish, and answers the rest (promise 5)", async () => {
+  const bench = new Bench();
+  const first = bench.write("first");
+  const rest = [bench.write("done"), bench.write("long"), bench.write("refused")];
+  bench.answer();
+  const error = { code: "constraint_failed", message: "UNIQUE", details: {} } as const;
+  const given = { code: "cancelled", message: "", details: {} } as const;
+  const done = { ok: true, value: { format: "json", count: 1, bytes: new Uint8Array(0) } } as const;
+  const answers = packAnswers([done, { ok: false, error: given }, { ok: false, error }]);
+  bench.answer({ answers, unfinished: [1] });
+  deepStrictEqual(bench.names(2), ["long"]);
+  strictEqual(bench.sent[2]!.base !== undefined, true, "in a new session");
+  strictEqual(bench.proposed.length, 2, "what was done is in the log before");
+  bench.answer();
+  bench.commit();
+  deepStrictEqual((await Promise.all([first, rest[0], rest[1]])).map((answer) => answer?.index), [1, 2, 3]);
+  await rejects(rest[2]!, { code: "constraint_failed" });
+});
+
+Deno.test("DatabaseWriter opens a new session where the next batch runs elsewhere", () => {
+  const bench = new Bench();
+  void bench.write("a");
+  bench.answer();
+  void bench.write("b");
+  strictEqual(bench.sent[1]!.base, undefined);
+  bench.answer();
+  bench.moves = (requests) => requests?.length === 1;
+  void bench.write("c");
+  strictEqual(bench.sent[2]!.base !== undefined, true);
+  strictEqual(bench.closedSessions, 0, "who decides where it runs has closed the old one");
+});
+
+Deno.test("DatabaseWriter tells a session on the same thread of a checkpoint at once; another idle one is closed", () => {
+  const bench = new Bench();
+  void bench.write("a");
+  bench.answer();
+  bench.isSessionHere = true;
+  bench.writer.onCheckpoint();
+  deepStrictEqual(bench.told.map(({ rebase }) => rebase !== undefined), [true]);
+  void bench.write("b");
+  deepStrictEqual([bench.sent[1]!.base, bench.sent[1]!.rebase], [undefined, undefined]);
+  bench.answer();
+  bench.isSessionHere = false;
+  bench.writer.onCheckpoint();
+  strictEqual(bench.closedSessions, 1);
+});

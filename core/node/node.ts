@@ -253,6 +253,7 @@ export class Node implements NodeService, TransportHandler {
       onWriteResults: (results) => this.#writes.onWriteResults(results),
       onTransactionResults: (results) => this.#writes.onTransactionResults(results),
       onPageDamaged: ({ databaseId, damage }) => this.#storage.repair.page(databaseId, damage),
+      onWriterGone: (databaseId) => this.#writes.onSessionGone(databaseId),
       onWriterLost: (running) => this.#writes.onWriterLost(running),
       onFatal: (message) => this.#fail(new Error(message)),
     });

@@ -222,13 +222,14 @@ Deno.test("a damaged page met by a write on the main thread is found by the work
   }, { size: 3 });
 });
 
-Deno.test("four databases have their writer on the main thread; one that is dropped makes room", async () => {
+Deno.test("four databases have their writer on the main thread; one that is dropped or not used makes room", async () => {
   await withTable(async (cluster) => {
     const insert = (database: string) => {
       const statements = [{ sql: "INSERT INTO t VALUES (?)", parameters: [1] }];
       return cluster.finish(cluster.write(1, "", { database, statements }));
     };
     const names = ["a", "b", "c", "d", "e"];
+    await cluster.finish(cluster.write(1, "CREATE TABLE t (v)", { database: "warm" }));
     for (const database of names) {
       await cluster.finish(cluster.write(1, "CREATE TABLE t (v)", { database }));
       for (let row = 0; row < RUNS_BEFORE; row++) await insert(database);
@@ -242,5 +243,14 @@ Deno.test("four databases have their writer on the main thread; one that is drop
     await cluster.finish(cluster.node(1).dropDatabase("b", 10_000));
     names.splice(1, 1);
     deepStrictEqual(await places(), ["a", "c", "d", "e"]);
+    await insert("a");
+    await cluster.advance(6_000);
+    for (const database of ["a", "d", "e"]) await insert(database);
+    await cluster.advance(6_000);
+    // Not used for ten seconds, "c" makes room, and goes on with the worker.
+    for (let row = 0; row < RUNS_BEFORE; row++) await insert("warm");
+    names.push("warm");
+    deepStrictEqual(await places(), ["a", "d", "e", "warm"]);
+    deepStrictEqual(await cluster.rows(1, "SELECT COUNT(*) FROM t", { database: "c" }), [[RUNS_BEFORE + 3]]);
   });
 });

@@ -233,6 +233,11 @@ export class WritePath {
     this.#writers.get(results.databaseId)?.onTransactionResults(results);
   }
 
+  /** The session of a writer that had nothing to do is closed. */
+  onSessionGone(databaseId: DatabaseId): void {
+    this.#writers.get(databaseId)?.onSessionGone();
+  }
+
   /** @param running whose batch ran when the worker was lost */
   onWriterLost(running: DatabaseId | undefined): void {
     for (const writer of this.#writers.values()) writer.onWorkerLost(writer.database.id === running);

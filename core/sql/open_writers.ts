@@ -46,8 +46,12 @@ export class OpenWriters {
     this.#options = options;
   }
 
-  /** Opens a session (2 to 3 ms), unless it is closed meanwhile; an older one of the database is given up first. */
-  async open(base: DatabaseBase): Promise<void> {
+  /**
+   * Opens a session (2 to 3 ms); an older one of the database is given up first.
+   *
+   * @returns false when it was closed, or another one asked for, before it was there
+   */
+  async open(base: DatabaseBase): Promise<boolean> {
     const { databaseId } = base;
     this.close(databaseId);
     this.#opening.set(databaseId, base);
@@ -62,10 +66,11 @@ export class OpenWriters {
       if (this.#opening.get(databaseId) === base) {
         this.#opening.delete(databaseId);
         this.#writers.set(databaseId, { source, session });
-        return;
+        return true;
       }
       session.close();
       source.close();
+      return false;
     } catch (error) {
       source.close();
       throw error;

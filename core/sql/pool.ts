@@ -49,6 +49,8 @@ export interface PoolOptions {
   /** A worker read a page that is not what was written; it may say so several times. What read it has failed. */
   readonly onPageDamaged?: (report: PageDamaged) => void;
   readonly onFatal: (message: string) => void;
+  /** A writer session that was not used gave its place on this thread to another one. */
+  readonly onWriterGone?: (databaseId: DatabaseId) => void;
   /** What short queries and writes need to run on the thread of the caller; without it workers run them all. */
   readonly shortWork?: ShortWorkOptions & Pick<ShortReadsOptions, "disk" | "random">;
 }
@@ -125,7 +127,8 @@ export class SqlPool {
     if (options.shortWork !== undefined) {
       const site = { ...options, ...options.shortWork };
       this.#shortReads = new ShortReads({ ...site, cursors: this.#makeCursors() });
-      this.#shortWrites = new ShortWrites({ ...site, onResults: options.onWriteResults });
+      const { onWriteResults: onResults, onWriterGone: onGone = () => {} } = options;
+      this.#shortWrites = new ShortWrites({ ...site, onResults, onGone });
     }
   }
 

@@ -1,4 +1,4 @@
-import { strictEqual, throws } from "node:assert/strict";
+import { notStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { errorOf, queryJson, SqlDatabase } from "../../tests/support/sql_database.ts";
 import { ENGINE_NAMES } from "./engine.ts";
 import { isShortProgram } from "./short_program.ts";
@@ -51,6 +51,49 @@ for (const engine of ENGINE_NAMES) {
     for (const sql of SHORT) strictEqual(reader.judge(sql).isShort, true, sql);
     for (const sql of LONG) strictEqual(reader.judge(sql).isShort, false, sql);
     reader.close();
+  });
+}
+
+const SHORT_WRITES = [
+  "INSERT INTO u (name, age) VALUES (?, ?)",
+  "INSERT INTO u (name, age) VALUES (?, ?), (?, ?) RETURNING id",
+  "INSERT INTO w VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+  "INSERT INTO counted (v) VALUES (?)",
+  "INSERT OR IGNORE INTO u VALUES (?, ?, ?)",
+  "INSERT INTO p (u, title) SELECT id, name FROM u WHERE age = ?",
+  "REPLACE INTO w VALUES (?, ?)",
+  "UPDATE u SET age = age + 1 WHERE id = ?",
+  "UPDATE u SET age = ? WHERE age BETWEEN ? AND ?",
+  "DELETE FROM p WHERE u = ?",
+  "DELETE FROM u WHERE id = ?",
+];
+
+const LONG_WRITES = [
+  "INSERT INTO heard VALUES (?)",
+  "INSERT INTO u (name) VALUES (upper(?))",
+  "DELETE FROM w",
+  "CREATE TABLE x (a)",
+  "INSERT INTO f VALUES (?)",
+];
+
+for (const engine of ENGINE_NAMES) {
+  Deno.test(`WriterSession judges by its program whether a write is short (${engine})`, async () => {
+    const database = await SqlDatabase.open();
+    await database.reopenWriter(engine);
+    const schema = [
+      ...SCHEMA,
+      "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
+      "CREATE TABLE heard (v)",
+      "CREATE TRIGGER hears AFTER INSERT ON heard BEGIN UPDATE u SET age = 0; END",
+      "CREATE VIRTUAL TABLE f USING fts5 (v)",
+    ];
+    for (const sql of schema) database.execute(sql);
+    for (const sql of SHORT_WRITES) strictEqual(database.writer.judge(sql).isShort, true, sql);
+    for (const sql of LONG_WRITES) strictEqual(database.writer.judge(sql).isShort, false, sql);
+    const { schemaCookie } = database.writer.judge(SHORT_WRITES[0]!);
+    strictEqual(database.writer.schemaCookie(), schemaCookie);
+    database.execute("CREATE TABLE later (a)");
+    notStrictEqual(database.writer.schemaCookie(), schemaCookie);
   });
 }
 

@@ -1,11 +1,18 @@
-import type { DatabaseId } from "../base/ids.ts";
+import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
 import type { SegmentInfo } from "../log/segment_table.ts";
 import { LogPageSource } from "../pages/log_page_source.ts";
 import { Budget } from "./budget.ts";
 import { KnownTexts } from "./known_texts.ts";
-import type { Verdict, WriteMessage, WriteRequestData, WriteResults, WriterUpdate } from "./messages.ts";
+import type {
+  DatabaseBase,
+  Verdict,
+  WriteMessage,
+  WriteRequestData,
+  WriteResults,
+  WriterUpdate,
+} from "./messages.ts";
 import type { BatchResults, OpenWriters, OpenWritersOptions } from "./open_writers.ts";
 import { packAnswers } from "./packed_answers.ts";
 import type { PageSource } from "./page_source.ts";
@@ -24,6 +31,8 @@ export interface ShortWritesOptions {
   readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
   /** Hears of each batch, often before `run` returns. */
   readonly onResults: (results: WriteResults) => void;
+  /** A session that was not used had to make room: its next message opens another one. */
+  readonly onGone: (databaseId: DatabaseId) => void;
 }
 
 type ShortWrite = Omit<WriteMessage, "jobId" | "segments">;
@@ -38,8 +47,9 @@ const STATEMENTS_MAX = 8;
 const CAN_BE_SHORT = /^\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b/i;
 /** Characters and bytes to bind, of one request. */
 const PARAMETERS_SIZE_MAX = 16 * 1024;
-/** Sessions here: each costs an instance, and its page cache. */
+/** Sessions here: each costs an instance, and its page cache. One that was not used for so long makes room for another. */
 const DATABASES_MAX = 4;
+const UNUSED_MS = 10_000;
 /** Of a batch: 1,000 operations, 64 pages. */
 const PROGRESS_OPERATIONS = 100;
 const BUDGET_QUESTIONS = 10;
@@ -59,6 +69,7 @@ const SESSION_LIMITS: Partial<SessionLimits> = {
 /** Where the writer session of a database is, and why. */
 interface Site {
   isHere: boolean;
+  usedMs: Milliseconds;
   /** Of the session that is here; nothing can change it while it is. */
   schemaCookie: number | undefined;
   /** Short batches in a row, by the worker. */
@@ -103,7 +114,10 @@ export class ShortWrites {
     const site = this.#sites.get(databaseId);
     const isShort = requests !== undefined && requests.length <= REQUESTS_MAX &&
       requests.every((request) => this.#isShort(databaseId, request, site?.schemaCookie));
-    if (site?.isHere) return isShort ? false : this.giveUp(databaseId);
+    if (site?.isHere) {
+      site.usedMs = this.#options.clock.nowMs();
+      return isShort ? false : this.giveUp(databaseId);
+    }
     if (!isShort) {
       if (site !== undefined) site.shortBatches = 0;
       return false;
@@ -124,8 +138,8 @@ export class ShortWrites {
 
   /** Runs a batch of a session that is here: at once, or as soon as the session that it opens is there. */
   run(message: ShortWrite): void {
-    if (message.base === undefined) this.#run(message);
-    else void this.#open(message).then(() => this.#run(message));
+    if (message.base === undefined) this.#run(message, true);
+    else void this.#open(message.base).then((isOpen) => this.#run(message, isOpen));
   }
 
   /** What a session that is here has to know before its next batch. @returns false when it is lost, and was given up */
@@ -190,7 +204,13 @@ export class ShortWrites {
   }
 
   #newSite(databaseId: DatabaseId): Site {
-    const site = { isHere: false, schemaCookie: undefined, shortBatches: 0, batchesBefore: BATCHES_BEFORE };
+    const site = {
+      isHere: false,
+      usedMs: -Infinity,
+      schemaCookie: undefined,
+      shortBatches: 0,
+      batchesBefore: BATCHES_BEFORE,
+    };
     this.#sites.set(databaseId, site);
     return site;
   }
@@ -198,15 +218,21 @@ export class ShortWrites {
   #mayCome(site: Site): boolean {
     if (++site.shortBatches < site.batchesBefore) return false;
     if (this.#writers === undefined) void this.#load();
-    if (this.#writers === undefined || this.#hereCount >= DATABASES_MAX) return false;
+    if (this.#writers === undefined || !this.#makeRoom()) return false;
     site.isHere = true;
+    site.usedMs = this.#options.clock.nowMs();
     return true;
   }
 
-  get #hereCount(): number {
-    let count = 0;
-    for (const { isHere } of this.#sites.values()) if (isHere) count++;
-    return count;
+  /** @returns false when all places are in use */
+  #makeRoom(): boolean {
+    const here = [...this.#sites].filter(([, { isHere }]) => isHere);
+    if (here.length < DATABASES_MAX) return true;
+    const [oldest, { usedMs }] = here.reduce((a, b) => a[1].usedMs <= b[1].usedMs ? a : b);
+    if (this.#options.clock.nowMs() - usedMs < UNUSED_MS) return false;
+    this.giveUp(oldest);
+    this.#options.onGone(oldest);
+    return true;
   }
 
   async #load(): Promise<void> {
@@ -245,21 +271,21 @@ export class ShortWrites {
     };
   }
 
-  async #open({ base, databaseId }: ShortWrite): Promise<void> {
+  async #open(base: DatabaseBase): Promise<boolean> {
     try {
       this.#follow();
-      if (base !== undefined) await this.#writers?.open(base);
-      // Leadership, or the place here, may have gone meanwhile.
-      if (!this.isHere(databaseId)) this.#writers?.close(databaseId);
+      return await this.#writers?.open(base) ?? false;
     } catch (error) {
-      this.#sessionFailed(databaseId, error);
+      this.#sessionFailed(base.databaseId, error);
+      return false;
     }
   }
 
-  #run(message: ShortWrite): void {
+  /** @param isOpen false: the session that the message is for could not be opened, or was given up before it was */
+  #run(message: ShortWrite, isOpen: boolean): void {
     const { databaseId, batchNumber, requests } = message;
     const beganMs = this.#options.clock.nowMs();
-    const batch = this.#runBatch(message);
+    const batch = isOpen ? this.#runBatch(message) : undefined;
     const unfinished = batch === undefined ? [...requests.keys()] : unfinishedOf(batch);
     this.count += requests.length - unfinished.length;
     if (batch !== undefined) {
@@ -285,8 +311,7 @@ export class ShortWrites {
     const { databaseId, batchNumber, requests, base } = message;
     const writers = this.#writers;
     const site = this.#sites.get(databaseId);
-    // Its session could not be opened, or was given up before it was.
-    if (site === undefined || writers === undefined || !writers.has(databaseId)) return undefined;
+    if (site === undefined || writers === undefined) return undefined;
     try {
       this.#follow();
       writers.update(message);

@@ -39,10 +39,19 @@ export class LifeClock implements Clock {
     let cancel = (): void => {};
     const fire = (): void => {
       if (this.#life.isPaused) cancel = this.#clock.after(PAUSE_STEP_MS, fire);
-      else if (!this.#life.isOver) callback();
+      else if (!this.#life.isOver) untilCrash(callback);
     };
     cancel = this.#clock.after(delayMs / this.#rate, fire);
     return () => cancel();
+  }
+}
+
+/** The power may fail in the middle: the process ends there, and hears of it nowhere. */
+function untilCrash(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    if (!(error instanceof SimCrash)) throw error;
   }
 }
 

@@ -56,10 +56,10 @@ export class SqlDatabase {
     return database;
   }
 
-  async reopenWriter(): Promise<void> {
+  async reopenWriter(engine?: EngineName): Promise<void> {
     this.#batchNumber = 0;
     this.writer = await WriterSession.open({
-      ...this.#ports(),
+      ...this.#ports(engine),
       pageSize: this.pages.pageSize,
       source: this.pages.source(),
     });

@@ -5,23 +5,20 @@ import type { CancelFlag } from "./sql_session.ts";
  * of all runs of a statement, so that a run may hear the question after its first operation: questions come one too early.
  */
 export class Budget implements CancelFlag {
-  readonly #questionsMax: number;
-  readonly #pageReadsMax: number;
-  #questions = 0;
-  /** Pages that the run has read, as far as somebody counts them. */
-  pageReads = 0;
+  #questionsLeft = 0;
+  #pageReadsLeft = 0;
 
-  constructor(questionsMax: number, pageReadsMax = Infinity) {
-    this.#questionsMax = questionsMax;
-    this.#pageReadsMax = pageReadsMax;
+  begin(questions: number, pageReads = Infinity): void {
+    this.#questionsLeft = questions;
+    this.#pageReadsLeft = pageReads;
   }
 
-  begin(): void {
-    this.#questions = 0;
-    this.pageReads = 0;
+  /** Where somebody counts them. */
+  pageRead(): void {
+    this.#pageReadsLeft--;
   }
 
   isCancelled(): boolean {
-    return ++this.#questions > this.#questionsMax || this.pageReads > this.#pageReadsMax;
+    return --this.#questionsLeft < 0 || this.#pageReadsLeft < 0;
   }
 }

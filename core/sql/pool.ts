@@ -257,7 +257,7 @@ export class SqlPool {
 
   /** Leadership is gone or the database is: give up its session. */
   closeWriter(databaseId: DatabaseId): void {
-    if (this.#shortWrites?.giveUp(databaseId)) return;
+    if (this.#shortWrites?.close(databaseId)) return;
     this.#post(this.#writer, { kind: "close", databaseId });
   }
 

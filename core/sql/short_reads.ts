@@ -33,6 +33,8 @@ const DATABASES_MAX = 4;
 const UNUSED_MS = 10_000;
 /** Pages that a query may read: some tenths of a millisecond when the system has them in its cache. */
 const PAGE_READS_MAX = 64;
+/** Of the session's questions whether to stop, which come every 1,000 operations. */
+const BUDGET_QUESTIONS = 1;
 /** Characters and bytes to bind. */
 const PARAMETERS_SIZE_MAX = 16 * 1024;
 
@@ -63,7 +65,7 @@ export class ShortReads {
   /** When each database that has a place here was last read. */
   readonly #usedMs = new Map<DatabaseId, Milliseconds>();
   #hasFailed = false;
-  readonly #budget = new Budget(1);
+  readonly #budget = new Budget();
   /** Queries run here since the start. */
   count = 0;
 
@@ -93,7 +95,7 @@ export class ShortReads {
   ): EncodedFields | undefined {
     this.#follow(database);
     this.#usedMs.set(database.id, this.#options.clock.nowMs());
-    this.#budget.begin();
+    this.#budget.begin(BUDGET_QUESTIONS);
     try {
       const { fields } = session.query({
         sql,

@@ -37,11 +37,11 @@ export interface ShortWritesOptions {
 
 type ShortWrite = Omit<WriteMessage, "jobId" | "segments">;
 
-/** Short batches in a row before a session moves here, the first time; twice as many after each time it has left. */
+/** Short batches in a row before a session moves here; twice as many each time that work that was not short made it leave. */
 const BATCHES_BEFORE = 8;
 const BATCHES_BEFORE_MAX = 65_536;
 /** More at once are a worker's: the way there costs each of them little, and it leaves this thread to others. */
-const REQUESTS_MAX = 16;
+const REQUESTS_MAX = 8;
 const STATEMENTS_MAX = 8;
 /** Other statements never are short, and some act already while they are compiled to be judged. */
 const CAN_BE_SHORT = /^\s*(INSERT|UPDATE|DELETE|REPLACE|WITH)\b/i;
@@ -50,10 +50,12 @@ const PARAMETERS_SIZE_MAX = 16 * 1024;
 /** Sessions here: each costs an instance, and its page cache. One that was not used for so long makes room for another. */
 const DATABASES_MAX = 4;
 const UNUSED_MS = 10_000;
-/** Of a batch: 1,000 operations, 64 pages. */
 const PROGRESS_OPERATIONS = 100;
+/** Of a batch of one: 1,000 operations and 64 pages. Each request more has a share of its own. */
 const BUDGET_QUESTIONS = 10;
-const PAGE_READS_MAX = 64;
+const BUDGET_PAGES = 64;
+const SHARE_QUESTIONS = 2;
+const SHARE_PAGES = 8;
 
 const SESSION_LIMITS: Partial<SessionLimits> = {
   progressOperations: PROGRESS_OPERATIONS,
@@ -89,7 +91,7 @@ export class ShortWrites {
   #segmentsVersion = -1;
   readonly #texts = new KnownTexts();
   readonly #sites = new Map<DatabaseId, Site>();
-  readonly #budget = new Budget(BUDGET_QUESTIONS, PAGE_READS_MAX);
+  readonly #budget = new Budget();
   #writers: OpenWriters | undefined;
   #isLoading = false;
   #hasFailed = false;
@@ -116,7 +118,7 @@ export class ShortWrites {
       requests.every((request) => this.#isShort(databaseId, request, site?.schemaCookie));
     if (site?.isHere) {
       site.usedMs = this.#options.clock.nowMs();
-      return isShort ? false : this.giveUp(databaseId);
+      return isShort ? false : this.#leave(databaseId);
     }
     if (!isShort) {
       if (site !== undefined) site.shortBatches = 0;
@@ -150,26 +152,25 @@ export class ShortWrites {
       return true;
     } catch (error) {
       this.#sessionFailed(update.databaseId, error);
-      this.giveUp(update.databaseId);
+      this.#leave(update.databaseId);
       return false;
     }
   }
 
-  /** The session goes back to the worker. @returns whether it was here */
-  giveUp(databaseId: DatabaseId): boolean {
+  /** Nobody needs the session any more. @returns whether it was here */
+  close(databaseId: DatabaseId): boolean {
     const site = this.#sites.get(databaseId);
     if (!site?.isHere) return false;
     site.isHere = false;
     site.schemaCookie = undefined;
     site.shortBatches = 0;
-    site.batchesBefore = Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
     this.#writers?.close(databaseId);
     return true;
   }
 
   /** The database is gone. */
   forget(databaseId: DatabaseId): void {
-    this.giveUp(databaseId);
+    this.close(databaseId);
     this.#sites.delete(databaseId);
   }
 
@@ -230,7 +231,7 @@ export class ShortWrites {
     if (here.length < DATABASES_MAX) return true;
     const [oldest, { usedMs }] = here.reduce((a, b) => a[1].usedMs <= b[1].usedMs ? a : b);
     if (this.#options.clock.nowMs() - usedMs < UNUSED_MS) return false;
-    this.giveUp(oldest);
+    this.close(oldest);
     this.#options.onGone(oldest);
     return true;
   }
@@ -265,7 +266,7 @@ export class ShortWrites {
       pageSize: source.pageSize,
       pageCount: () => source.pageCount(),
       readPage: (pageNumber, into) => {
-        this.#budget.pageReads++;
+        this.#budget.pageRead();
         return source.readPage(pageNumber, into);
       },
     };
@@ -288,10 +289,12 @@ export class ShortWrites {
     const batch = isOpen ? this.#runBatch(message) : undefined;
     const unfinished = batch === undefined ? [...requests.keys()] : unfinishedOf(batch);
     this.count += requests.length - unfinished.length;
-    if (batch !== undefined) {
-      for (const i of unfinished) this.#areLong(databaseId, requests[i] as WriteRequestData);
+    const [first] = unfinished;
+    if (first !== undefined) {
+      // Those behind it had what it left of the budget.
+      if (batch !== undefined) this.#isLong(databaseId, requests[first] as WriteRequestData);
+      this.#leave(databaseId);
     }
-    if (unfinished.length > 0) this.giveUp(databaseId);
     const { answers, replayed, bodies } = batch ?? { answers: packAnswers([]), replayed: [], bodies: [] };
     this.#options.onResults({
       kind: "write_results",
@@ -315,7 +318,8 @@ export class ShortWrites {
     try {
       this.#follow();
       writers.update(message);
-      this.#budget.begin();
+      const more = requests.length - 1;
+      this.#budget.begin(BUDGET_QUESTIONS + more * SHARE_QUESTIONS, BUDGET_PAGES + more * SHARE_PAGES);
       if (base !== undefined) {
         const schemaCookie = site.schemaCookie = writers.schemaCookie(databaseId);
         if (!requests.every((request) => this.#isShort(databaseId, request, schemaCookie))) return undefined;
@@ -332,8 +336,15 @@ export class ShortWrites {
     this.#options.events.event("short_writes_session_failed", { databaseId, error: String(error) });
   }
 
-  /** They stay with the worker for long. */
-  #areLong(databaseId: DatabaseId, { statements }: WriteRequestData): void {
+  /** The session goes to the worker, where more work of its kind is. @returns whether it was here */
+  #leave(databaseId: DatabaseId): boolean {
+    const site = this.#sites.get(databaseId);
+    if (site !== undefined) site.batchesBefore = Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
+    return this.close(databaseId);
+  }
+
+  /** It stays with the worker for long. */
+  #isLong(databaseId: DatabaseId, { statements }: WriteRequestData): void {
     for (const { sql } of statements) this.#texts.get(databaseId, sql)?.isLong();
   }
 

@@ -85,11 +85,11 @@ export class ScenarioPlayer {
       case "node":
         return this.#addNode(Number(first), new MemoryLog(), 0);
       case "settle":
-        return this.#quietly(() => this.#settle());
+        return this.#quietly(() => this.#settle(first !== "untold"));
       case "elect":
         return this.#quietly(() => {
           this.#onNode("campaign", this.#node(first), []);
-          this.#settle();
+          this.#settle(true);
         });
       case "deliver":
         return this.#deliver(args);
@@ -272,7 +272,8 @@ export class ScenarioPlayer {
   }
 
   /** Everything is delivered and written until nobody has anything to say. */
-  #settle(): void {
+  /** @param tells as drivers do, leaders tell of commits of which no entries have told for a while */
+  #settle(tells: boolean): void {
     for (let round = 0; round < 100; round++) {
       for (const node of this.#nodes.values()) {
         if (!node.alive) continue;
@@ -280,10 +281,17 @@ export class ScenarioPlayer {
         node.sync();
         node.run();
       }
-      if (this.#queue.length === 0) return;
+      if (this.#queue.length === 0 && !(tells && this.#tellNews())) return;
       this.#deliver([]);
     }
     throw new Error("The nodes do not come to rest");
+  }
+
+  #tellNews(): boolean {
+    const leader = [...this.#nodes.values()].find(({ alive, raft }) => alive && raft.hasCommitNews);
+    leader?.raft.greet();
+    leader?.run();
+    return leader !== undefined;
   }
 
   #propose(node: RaftNode, texts: string[]): void {

@@ -37,7 +37,8 @@ export class DatabaseWriter {
   #running: Batch | undefined;
   /** Has the session for itself. */
   #transaction: OpenTransaction | undefined;
-  #closed = false;
+  /** What who comes too late is told. */
+  #closed: NodeError | undefined;
   #isPumpDue = false;
 
   constructor(database: Database, host: WriterHost) {
@@ -67,7 +68,7 @@ export class DatabaseWriter {
 
   /** Queues a write or a transaction. Throws `queue_full` when too much waits. */
   add(write: PendingWrite | PendingTransaction): void {
-    assert(!this.#closed, `Writer of ${this.database.name} is closed`);
+    assert(this.#closed === undefined, `Writer of ${this.database.name} is closed`);
     const full = this.#queue.length >= LIMITS.writeQueueLengthMax ||
       (this.#queueBytes > 0 && this.#queueBytes + sizeOf(write) > LIMITS.writeQueueBytesMax);
     if (full) {
@@ -93,7 +94,7 @@ export class DatabaseWriter {
 
   /** Starts the next batch, or the next transaction, if the worker is free. */
   pump(): void {
-    if (this.#closed || this.#isBusy || this.#queue.length === 0) return;
+    if (this.#closed !== undefined || this.#isBusy || this.#queue.length === 0) return;
     if (!this.#host.mayPropose()) return;
     this.expire(this.#host.nowMs());
     const [first] = this.#queue;
@@ -109,14 +110,31 @@ export class DatabaseWriter {
     this.#running = { number: batchNumber, writes, startedMs: nowMs };
     const requests = writes.map((write) => toRequestData(write, nowMs));
     if (this.#host.movesSession(this.database, requests)) this.#link.lost();
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      this.#running = undefined;
+      for (const write of writes) write.reject(refusal);
+      return this.pump();
+    }
     const update = this.#link.update(batchNumber);
     if (update === undefined) return;
     this.#host.send({ kind: "write", ...update, requests });
   }
 
+  /** Undefined: a session is open, or may be opened. */
+  #refusal(): NodeError | undefined {
+    return this.#link.isOpen ? undefined : this.#host.refusalToOpen();
+  }
+
   #startTransaction(pending: PendingTransaction): void {
     this.#queue.shift();
     if (this.#host.movesSession(this.database, undefined)) this.#link.lost();
+    // Bringing the log up to date may have ended this writer.
+    const refusal = this.#refusal() ?? this.#closed;
+    if (refusal !== undefined) {
+      pending.reject(refusal);
+      return this.pump();
+    }
     const { nowMs, tip, committed, confirmed } = this.#host;
     const site: TransactionSite = {
       nowMs,
@@ -176,6 +194,7 @@ export class DatabaseWriter {
    * @param isToBlame the worker was at this batch; if not, the batch only waited its turn and starts over
    */
   onWorkerLost(isToBlame: boolean): void {
+    if (this.#host.isSessionHere(this.database)) return;
     const writes = this.#running?.writes ?? [];
     const transaction = this.#transaction;
     this.#running = undefined;
@@ -195,7 +214,7 @@ export class DatabaseWriter {
 
   /** Gives up the session and everything that is not in the log; appended writes learn their fate elsewhere. */
   close(error: NodeError): void {
-    this.#closed = true;
+    this.#closed = error;
     const waiting = [...(this.#running?.writes ?? []), ...this.#queue];
     const transaction = this.#transaction;
     this.#running = undefined;
@@ -266,8 +285,7 @@ export class DatabaseWriter {
       const committed = (hasEntry ? this.#host.committed : this.#host.confirmed)(at, write.deadlineMs);
       this.#answer(write, outcomes[i], results.replayed.includes(i), committed, stages);
     });
-    if (unfinished.size === 0) return;
-    this.#link.lost();
+    if (unfinished.size > 0 || results.isSessionLost) this.#link.lost();
     this.#requeue(batch.writes.filter((_, i) => unfinished.has(i)));
   }
 

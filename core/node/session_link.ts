@@ -92,9 +92,10 @@ export class SessionLink {
     this.#isOpen = false;
   }
 
-  /** For good. */
+  /** For good. A place that was kept for a session is given up, too. */
   close(): void {
     this.#isClosed = true;
-    this.drop();
+    this.#isOpen = false;
+    this.#host.closeSession(this.#database);
   }
 }

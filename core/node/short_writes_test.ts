@@ -1,6 +1,8 @@
 /** Short writes on the main thread, in whole nodes: what runs there, what does not, and that nobody sees the difference. */
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { metric, NodeCluster, type NodeTuning } from "../../tests/support/node_cluster.ts";
+import { NodeError } from "../base/errors.ts";
+import { Log } from "../log/log.ts";
 
 const INSERT = "INSERT INTO t (v) VALUES (?)";
 const ALL = "SELECT id, v FROM t ORDER BY id";
@@ -252,5 +254,74 @@ Deno.test("four databases have their writer on the main thread; one that is drop
     names.push("warm");
     deepStrictEqual(await places(), ["a", "d", "e", "warm"]);
     deepStrictEqual(await cluster.rows(1, "SELECT COUNT(*) FROM t", { database: "c" }), [[RUNS_BEFORE + 3]]);
+  });
+});
+
+Deno.test("a write that found no room in the log is not missing when the session moves meanwhile (promises 1 and 5)", async () => {
+  for (const isWarm of [true, false]) {
+    await withTable(async (cluster, run) => {
+      const add = "UPDATE t SET v = v + 1 WHERE id = 1";
+      await run("INSERT INTO t VALUES (1, 0)");
+      let count = 0;
+      for (; isWarm && count < 100; count++) if (await isShort(cluster, () => run(add))) break;
+      if (isWarm) count++;
+      // As long as the disk is full, with no reserve left.
+      const append = Log.prototype.append;
+      Log.prototype.append = () => {
+        throw new NodeError("disk_full", "no room");
+      };
+      const write = () => cluster.write(1, add, { timeoutMs: 60_000 }).then(() => count++, () => undefined);
+      const begin = () =>
+        cluster.node(1).beginTransaction("main", { timeoutMs: 60_000 }).catch(() => undefined);
+      const first = write();
+      const begun = begin();
+      const second = write();
+      await cluster.advance(300);
+      Log.prototype.append = append;
+      const transaction = await cluster.finish(begun);
+      const options = { format: "json", rowShape: "arrays", timeoutMs: 10_000 } as const;
+      if (transaction !== undefined) {
+        await cluster.finish(transaction.run({ sql: add, parameters: [] }, options));
+        await cluster.finish(transaction.commit(10_000));
+        count++;
+      }
+      await cluster.finish(Promise.all([first, second]));
+      for (let more = 0; more < 5; more++) await cluster.finish(write());
+      deepStrictEqual(await cluster.rows(1, ALL), [[1, count]]);
+    });
+  }
+});
+
+Deno.test("a value of many pages that is replaced or deleted does not hold up the main thread", async () => {
+  await withTable(async (cluster, run) => {
+    await run("CREATE TABLE large (id INTEGER PRIMARY KEY, v)");
+    for (const id of [1, 2]) await run("INSERT INTO large VALUES (?, randomblob(2000000))", [id]);
+    for (let id = 3; id <= 60; id++) await run("INSERT INTO large VALUES (?, 'x')", [id]);
+    await cluster.finish(cluster.node(1).checkpoint("main", "full", 10_000));
+    const update = "UPDATE large SET v = 'y' WHERE id = ?";
+    const remove = "DELETE FROM large WHERE id = ?";
+    for (const [sql, large] of [[update, 1], [remove, 2]] as const) {
+      for (let id = 3; !await isShort(cluster, () => run(sql, [id])); id++) ok(id < 60, sql);
+      ok(!await isShort(cluster, async () => strictEqual((await run(sql, [large])).changes, 1)), sql);
+    }
+    deepStrictEqual(await cluster.rows(1, "SELECT id, v FROM large WHERE id < 3"), [[1, "y"]]);
+    deepStrictEqual(await cluster.rows(1, "PRAGMA integrity_check"), [["ok"]]);
+  });
+});
+
+Deno.test("writes that wait together are done in their order, whichever of them is long", async () => {
+  await withTable(async (cluster, run) => {
+    await run(
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i, i FROM n",
+    );
+    const set = "UPDATE t SET v = ? || id WHERE id <= ?";
+    for (let round = 0; !await isShort(cluster, () => run(set, ["warm", 1])); round++) ok(round < 100);
+    const write = (value: string, last: number) =>
+      cluster.write(1, set, { statements: [{ sql: set, parameters: [value, last] }] });
+    const writes = [write("a", 1), write("b", 3000), write("c", 1), write("d", 1)];
+    const indexes = (await cluster.finish(Promise.all(writes))).map(({ index }) => index);
+    deepStrictEqual(indexes, indexes.toSorted((a, b) => a - b));
+    ok(indexes[1]! > indexes[0]!, "the first one was done on the main thread");
+    deepStrictEqual(await cluster.rows(1, "SELECT v FROM t WHERE id <= 2"), [["d1"], ["b2"]]);
   });
 });

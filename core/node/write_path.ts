@@ -66,6 +66,10 @@ export class WritePath {
       tellSession: (update) => pool.updateWriter(update),
       send: (message) => pool.write(message),
       sendStep: (message) => pool.transaction(message),
+      refusalToOpen: () => {
+        driver.run();
+        return options.log.lastIndex() < driver.raft.lastIndex ? diskFull() : undefined;
+      },
       baseOf: (database) => {
         // What was proposed in this turn has to be in the log first, or the session would miss it.
         options.driver.run();
@@ -338,11 +342,7 @@ export class WritePath {
   #propose(body: Uint8Array): { index: LogIndex; term: Term } {
     const { driver } = this.#options;
     if (driver.refusesWrites && driver.role === "leader") {
-      throw new NodeError(
-        "disk_full",
-        "Cannot write: the leader's disk is full; nothing was logged. Free some space there (16 MiB are kept in reserve), " +
-          "it goes on by itself",
-      );
+      throw diskFull();
     }
     const proposed = driver.raft.propose(body);
     driver.schedule();
@@ -407,6 +407,14 @@ export class WritePath {
     this.#writers.get(database.id)?.close(error);
     this.#writers.delete(database.id);
   }
+}
+
+function diskFull(): NodeError {
+  return new NodeError(
+    "disk_full",
+    "Cannot write: the leader's disk is full; nothing was logged. Free some space there (16 MiB are kept in reserve), " +
+      "it goes on by itself",
+  );
 }
 
 function stopping(): NodeError {

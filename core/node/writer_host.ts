@@ -69,6 +69,8 @@ export interface WriterHost {
   readonly send: (message: Omit<WriteMessage, "jobId" | "segments">) => void;
   /** Hands over a step of a transaction; returns how to stop a statement. */
   readonly sendStep: (message: Omit<TransactionMessage, "jobId" | "segments">) => () => void;
+  /** Reason for which no session may be opened now: what was proposed has no room in the log, and a base would lack it. */
+  readonly refusalToOpen: () => NodeError | undefined;
   readonly baseOf: (database: Database) => DatabaseBase;
   readonly closeSession: (database: Database) => void;
   /** Proposes one entry; throws NodeError when the core refuses it: nothing of it is in the log then. */

@@ -22,7 +22,12 @@ export class KnownText {
   }
 
   isLong(): void {
-    this.schemaCookie = undefined;
+    this.judged(undefined);
+  }
+
+  /** @param schemaCookie undefined when it is long */
+  judged(schemaCookie: number | undefined): void {
+    this.schemaCookie = schemaCookie;
     this.runsLeft = JUDGED_AGAIN_AFTER_RUNS;
   }
 }
@@ -33,6 +38,7 @@ export class KnownTexts {
   readonly #texts = new Map<string, KnownText>();
 
   get(databaseId: DatabaseId, sql: string): KnownText | undefined {
+    if (sql.length > TEXT_LENGTH_MAX) return undefined;
     const key = `${databaseId} ${sql}`;
     const text = this.#texts.get(key);
     if (text === undefined) return undefined;
@@ -52,10 +58,7 @@ export class KnownTexts {
   }
 
   onVerdict({ databaseId, sql, isShort, schemaCookie }: Verdict): void {
-    const text = this.get(databaseId, sql);
-    if (text === undefined) return;
-    text.isLong();
-    if (isShort) text.schemaCookie = schemaCookie;
+    this.get(databaseId, sql)?.judged(isShort ? schemaCookie : undefined);
   }
 
   #add(databaseId: DatabaseId, sql: string): KnownText {

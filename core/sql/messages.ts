@@ -188,6 +188,8 @@ export interface WriteResults {
   readonly diedAt?: number;
   /** Of the texts for which it was asked. */
   readonly verdicts?: readonly Verdict[];
+  /** The session died after the batch: what it did counts. */
+  readonly isSessionLost?: boolean;
   /** Positions of requests that changed nothing and have to run elsewhere. */
   readonly unfinished?: readonly number[];
 }

@@ -7,11 +7,10 @@ import type { EngineModule } from "./engine.ts";
 import type { Judgement } from "./judgement.ts";
 import type { DatabaseBase, TransactionMessage, WriteResults, WriterUpdate } from "./messages.ts";
 import { packAnswers } from "./packed_answers.ts";
-import type { PageSource } from "./page_source.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import type { CancelFlag } from "./sql_session.ts";
 import { runTransactionStep, type StepResults } from "./transaction_step.ts";
-import { type WriteBatch, type WriteJob, WriterSession } from "./writer_session.ts";
+import { type BatchBounds, type WriteBatch, type WriteJob, WriterSession } from "./writer_session.ts";
 
 export interface OpenWritersOptions {
   readonly module: EngineModule;
@@ -21,8 +20,6 @@ export interface OpenWritersOptions {
   readonly cancel: CancelFlag;
   /** Where the pages of a database are. */
   readonly newSource: (base: DatabaseBase) => LogPageSource;
-  /** What the session sees of it; missing: the same. */
-  readonly watched?: (source: PageSource) => PageSource;
 }
 
 interface OpenWriter {
@@ -55,13 +52,12 @@ export class OpenWriters {
     const { databaseId } = base;
     this.close(databaseId);
     this.#opening.set(databaseId, base);
-    const { newSource, watched = (source) => source } = this.#options;
-    const source = newSource(base);
+    const source = this.#options.newSource(base);
     try {
       const session = await WriterSession.open({
         ...this.#options,
         pageSize: base.pageSize,
-        source: watched(source),
+        source,
       });
       if (this.#opening.get(databaseId) === base) {
         this.#opening.delete(databaseId);
@@ -86,9 +82,14 @@ export class OpenWriters {
   }
 
   /** The session is gone when one of the requests has killed it. */
-  runBatch(databaseId: DatabaseId, jobs: readonly WriteJob[], batchNumber: number): BatchResults {
+  runBatch(
+    databaseId: DatabaseId,
+    jobs: readonly WriteJob[],
+    batchNumber: number,
+    bounds?: BatchBounds,
+  ): BatchResults {
     const writer = this.#writer(databaseId);
-    const batch = writer.session.runBatch(jobs, batchNumber);
+    const batch = writer.session.runBatch(jobs, batchNumber, bounds);
     const { results } = batch;
     const answers = packAnswers(
       results.map((result) => result.ok ? { ok: true, value: result.fields } : result),
@@ -111,9 +112,15 @@ export class OpenWriters {
     );
   }
 
-  /** @throws NodeError when the text cannot be explained */
+  /** A text that cannot be explained is long. The session may be gone afterwards. */
   judge(databaseId: DatabaseId, sql: string): Judgement {
-    return this.#writer(databaseId).session.judge(sql);
+    const { session } = this.#writer(databaseId);
+    try {
+      return session.judge(sql);
+    } catch {
+      if (session.isDead) this.close(databaseId);
+      return { isShort: false, schemaCookie: 0 };
+    }
   }
 
   schemaCookie(databaseId: DatabaseId): number {

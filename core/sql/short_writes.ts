@@ -1,3 +1,4 @@
+import type { ErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
@@ -15,7 +16,6 @@ import type {
 } from "./messages.ts";
 import type { BatchResults, OpenWriters, OpenWritersOptions } from "./open_writers.ts";
 import { packAnswers } from "./packed_answers.ts";
-import type { PageSource } from "./page_source.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { sizeOfParameters } from "./values.ts";
 
@@ -37,7 +37,7 @@ export interface ShortWritesOptions {
 
 type ShortWrite = Omit<WriteMessage, "jobId" | "segments">;
 
-/** Short batches in a row before a session moves here; twice as many each time that work that was not short made it leave. */
+/** Short batches in a row before a session moves here; twice as many after a stay that was shorter than that. */
 const BATCHES_BEFORE = 8;
 const BATCHES_BEFORE_MAX = 65_536;
 /** More at once are a worker's: the way there costs each of them little, and it leaves this thread to others. */
@@ -77,6 +77,10 @@ interface Site {
   /** Short batches in a row, by the worker. */
   shortBatches: number;
   batchesBefore: number;
+  /** Batches of the present stay. */
+  batchesHere: number;
+  /** Number of the batch that opened the session, or opens it. */
+  openedBy: number;
 }
 
 /**
@@ -94,7 +98,8 @@ export class ShortWrites {
   readonly #budget = new Budget();
   #writers: OpenWriters | undefined;
   #isLoading = false;
-  #hasFailed = false;
+  /** The engine could not be loaded, or the node stops. */
+  #isOff = false;
   /** Writes run here since the start. */
   count = 0;
 
@@ -112,7 +117,7 @@ export class ShortWrites {
    * a session that is here is gone then, one of the worker is to be closed, and the next message opens another one.
    */
   moves(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): boolean {
-    if (this.#hasFailed) return false;
+    if (this.#isOff) return false;
     const site = this.#sites.get(databaseId);
     const isShort = requests !== undefined && requests.length <= REQUESTS_MAX &&
       requests.every((request) => this.#isShort(databaseId, request, site?.schemaCookie));
@@ -129,7 +134,7 @@ export class ShortWrites {
 
   /** Texts of the batch that the worker shall judge. */
   wantedVerdicts(databaseId: DatabaseId, requests: readonly WriteRequestData[]): string[] {
-    if (this.#hasFailed) return [];
+    if (this.#isOff) return [];
     const texts = new Set(requests.flatMap(({ statements }) => statements.map(({ sql }) => sql)));
     return [...texts].filter((sql) => CAN_BE_SHORT.test(sql) && this.#texts.wantsVerdict(databaseId, sql));
   }
@@ -140,8 +145,16 @@ export class ShortWrites {
 
   /** Runs a batch of a session that is here: at once, or as soon as the session that it opens is there. */
   run(message: ShortWrite): void {
-    if (message.base === undefined) this.#run(message, true);
-    else void this.#open(message.base).then((isOpen) => this.#run(message, isOpen));
+    const { base, databaseId, batchNumber } = message;
+    if (base === undefined) return this.#run(message);
+    const site = this.#sites.get(databaseId);
+    if (site !== undefined) site.openedBy = batchNumber;
+    void this.#open(base).then((isOpen) => {
+      if (isOpen) return this.#run(message);
+      // A place that another opening has taken meanwhile is its own.
+      if (this.#sites.get(databaseId)?.openedBy === batchNumber) this.#leave(databaseId);
+      this.#report(message, 0, undefined);
+    });
   }
 
   /** What a session that is here has to know before its next batch. @returns false when it is lost, and was given up */
@@ -175,7 +188,7 @@ export class ShortWrites {
   }
 
   stop(): void {
-    this.#hasFailed = true;
+    this.#isOff = true;
     for (const databaseId of this.#sites.keys()) this.forget(databaseId);
     this.#segments.close();
   }
@@ -211,6 +224,8 @@ export class ShortWrites {
       schemaCookie: undefined,
       shortBatches: 0,
       batchesBefore: BATCHES_BEFORE,
+      batchesHere: 0,
+      openedBy: 0,
     };
     this.#sites.set(databaseId, site);
     return site;
@@ -221,6 +236,7 @@ export class ShortWrites {
     if (this.#writers === undefined) void this.#load();
     if (this.#writers === undefined || !this.#makeRoom()) return false;
     site.isHere = true;
+    site.batchesHere = 0;
     site.usedMs = this.#options.clock.nowMs();
     return true;
   }
@@ -241,9 +257,9 @@ export class ShortWrites {
     this.#isLoading = true;
     try {
       const make = await this.#options.loadWriters();
-      if (!this.#hasFailed) this.#writers = this.#makeWriters(make);
+      if (!this.#isOff) this.#writers = this.#makeWriters(make);
     } catch (error) {
-      this.#hasFailed = true;
+      this.#isOff = true;
       this.#options.events.event("short_writes_off", { error: String(error) });
     }
   }
@@ -257,19 +273,7 @@ export class ShortWrites {
       cancel: this.#budget,
       // The worker that runs the write next meets a damaged page, too, and reports it.
       newSource: (base) => new LogPageSource(disk, this.#segments, base, () => {}),
-      watched: (source) => this.#counted(source),
     });
-  }
-
-  #counted(source: PageSource): PageSource {
-    return {
-      pageSize: source.pageSize,
-      pageCount: () => source.pageCount(),
-      readPage: (pageNumber, into) => {
-        this.#budget.pageRead();
-        return source.readPage(pageNumber, into);
-      },
-    };
   }
 
   async #open(base: DatabaseBase): Promise<boolean> {
@@ -282,20 +286,29 @@ export class ShortWrites {
     }
   }
 
-  /** @param isOpen false: the session that the message is for could not be opened, or was given up before it was */
-  #run(message: ShortWrite, isOpen: boolean): void {
-    const { databaseId, batchNumber, requests } = message;
+  #run(message: ShortWrite): void {
+    const { databaseId, requests } = message;
     const beganMs = this.#options.clock.nowMs();
-    const batch = isOpen ? this.#runBatch(message) : undefined;
-    const unfinished = batch === undefined ? [...requests.keys()] : unfinishedOf(batch);
-    this.count += requests.length - unfinished.length;
-    const [first] = unfinished;
+    const batch = this.#runBatch(message);
+    const finished = batch?.results.length ?? 0;
+    this.count += finished;
+    const first = requests[finished];
     if (first !== undefined) {
-      // Those behind it had what it left of the budget.
-      if (batch !== undefined) this.#isLong(databaseId, requests[first] as WriteRequestData);
+      if (batch !== undefined) this.#isLong(databaseId, first);
       this.#leave(databaseId);
     }
-    const { answers, replayed, bodies } = batch ?? { answers: packAnswers([]), replayed: [], bodies: [] };
+    this.#report(message, this.#options.clock.nowMs() - beganMs, batch);
+  }
+
+  /** Requests behind the results are to be run by the worker: in their order, so none after one that is not finished. */
+  #report(
+    { databaseId, batchNumber, requests }: ShortWrite,
+    runMs: Milliseconds,
+    batch?: BatchResults,
+  ): void {
+    const { results, answers, replayed, bodies } = batch ??
+      { results: [], answers: packAnswers([]), replayed: [], bodies: [] };
+    const unfinished = [...requests.keys()].slice(results.length);
     this.#options.onResults({
       kind: "write_results",
       jobId: 0,
@@ -304,7 +317,7 @@ export class ShortWrites {
       answers,
       replayed,
       bodies,
-      runMs: this.#options.clock.nowMs() - beganMs,
+      runMs,
       unfinished,
     });
   }
@@ -319,12 +332,14 @@ export class ShortWrites {
       this.#follow();
       writers.update(message);
       const more = requests.length - 1;
-      this.#budget.begin(BUDGET_QUESTIONS + more * SHARE_QUESTIONS, BUDGET_PAGES + more * SHARE_PAGES);
+      this.#budget.begin(BUDGET_QUESTIONS + more * SHARE_QUESTIONS);
+      const bounds = { pageReadsMax: BUDGET_PAGES + more * SHARE_PAGES, endsAt: isNoAnswer };
       if (base !== undefined) {
         const schemaCookie = site.schemaCookie = writers.schemaCookie(databaseId);
         if (!requests.every((request) => this.#isShort(databaseId, request, schemaCookie))) return undefined;
       }
-      const batch = writers.runBatch(databaseId, requests, batchNumber);
+      const batch = writers.runBatch(databaseId, requests, batchNumber, bounds);
+      site.batchesHere++;
       return batch.diedAt === undefined ? batch : undefined;
     } catch (error) {
       this.#sessionFailed(databaseId, error);
@@ -339,7 +354,10 @@ export class ShortWrites {
   /** The session goes to the worker, where more work of its kind is. @returns whether it was here */
   #leave(databaseId: DatabaseId): boolean {
     const site = this.#sites.get(databaseId);
-    if (site !== undefined) site.batchesBefore = Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
+    if (site?.isHere) {
+      const wasWorthIt = site.batchesHere >= site.batchesBefore;
+      site.batchesBefore = wasWorthIt ? BATCHES_BEFORE : Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
+    }
     return this.close(databaseId);
   }
 
@@ -356,7 +374,7 @@ export class ShortWrites {
   }
 }
 
-/** Answers are those that succeed, and constraints that say no. Whatever else went wrong, the worker finds out, and says. */
-function unfinishedOf({ results }: BatchResults): number[] {
-  return results.flatMap((result, i) => result.ok || result.error.code === "constraint_failed" ? [] : [i]);
+/** Answers are results, and constraints that say no. Whatever else went wrong, the worker finds out, and says. */
+function isNoAnswer({ code }: ErrorRecord): boolean {
+  return code !== "constraint_failed";
 }

@@ -167,8 +167,9 @@ export class WorkerCore {
       const { results, ...batch } = this.#writers.runBatch(databaseId, requests, batchNumber);
       const runMs = clock.nowMs() - beganMs;
       const verdicts = this.#judgeWrites(message, results);
+      const isSessionLost = batch.diedAt === undefined && !this.#writers.has(databaseId);
       this.#post(
-        { kind: "write_results", jobId, databaseId, batchNumber, runMs, ...batch, verdicts },
+        { kind: "write_results", jobId, databaseId, batchNumber, runMs, ...batch, verdicts, isSessionLost },
         [batch.answers.bytes, ...batch.bodies].map(bufferOf),
       );
     } catch (error) {
@@ -190,13 +191,11 @@ export class WorkerCore {
     const ran = new Set(
       requests.flatMap(({ statements }, i) => results[i]?.ok ? statements.map(({ sql }) => sql) : []),
     );
-    return judged.filter((sql) => ran.has(sql) && this.#writers.has(databaseId)).map((sql) => {
-      try {
-        return { databaseId, sql, ...this.#writers.judge(databaseId, sql) };
-      } catch {
-        return { databaseId, sql, isShort: false, schemaCookie: 0 };
-      }
-    });
+    return judged.flatMap((sql) =>
+      ran.has(sql) && this.#writers.has(databaseId)
+        ? [{ databaseId, sql, ...this.#writers.judge(databaseId, sql) }]
+        : []
+    );
   }
 
   async #transaction(message: TransactionMessage): Promise<void> {

@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { emptyDatabasePage, presentAsWal } from "../pages/database_header.ts";
-import type { EngineFile, EngineFileKind, EngineFileSystem } from "./engine.ts";
+import { type EngineFile, type EngineFileKind, type EngineFileSystem, READ_REFUSED } from "./engine.ts";
 import { type BatchNumber, PageOverlay } from "./page_overlay.ts";
 import type { PageSource } from "./page_source.ts";
 import { TemporaryFile, TemporarySpace } from "./temporary_file.ts";
@@ -54,6 +54,11 @@ export class WriterFiles implements EngineFileSystem {
     return this.#database.withFirstPage(this.wal.takePages(), batch);
   }
 
+  /** How often SQLite may read pages from now on; then it sees one I/O error, and rolls back. */
+  set readsLeft(count: number) {
+    this.#database.readsLeft = count;
+  }
+
   located(batch: BatchNumber): void {
     this.#database.overlay.located(batch);
   }
@@ -74,6 +79,7 @@ class WriterDatabaseFile implements EngineFile {
   /** The synthesized page 1 of a new database, until it is delivered. */
   #firstPage: Uint8Array | undefined;
   #lastBatch: BatchNumber = 0;
+  readsLeft = Infinity;
 
   constructor(source: PageSource, pageSize: number, wal: WalMemory) {
     this.#source = source;
@@ -97,6 +103,11 @@ class WriterDatabaseFile implements EngineFile {
   }
 
   read(into: Uint8Array, offset: number): number {
+    if (--this.readsLeft < 0) {
+      // To roll back it may have to read.
+      this.readsLeft = Infinity;
+      return READ_REFUSED;
+    }
     const pageNumber = Math.floor(offset / this.#pageSize) + 1;
     if (pageNumber > this.#pageCount) return 0;
     const start = offset % this.#pageSize;

@@ -58,7 +58,7 @@ export type WriteResult =
   | { readonly ok: false; readonly error: ErrorRecord };
 
 export interface WriteBatch {
-  /** One per request, in order. */
+  /** One per request, in order; fewer when the batch ended early. */
   readonly results: readonly WriteResult[];
   /**
    * The newest version of each page the batch changed, by page number; empty when it changed nothing. The bytes are views
@@ -72,6 +72,14 @@ export interface WriteBatch {
    * other requests may be run again in a new session.
    */
   readonly diedAt?: number;
+}
+
+/** What makes a batch end early. */
+export interface BatchBounds {
+  /** How often it may read pages. */
+  readonly pageReadsMax: number;
+  /** An error that is no answer: its request and all behind it are left out of the results. */
+  readonly endsAt: (error: ErrorRecord) => boolean;
 }
 
 /**
@@ -127,17 +135,20 @@ export class WriterSession {
    *
    * @param batchNumber larger than that of the batch before
    */
-  runBatch(jobs: readonly WriteJob[], batchNumber: BatchNumber): WriteBatch {
+  runBatch(jobs: readonly WriteJob[], batchNumber: BatchNumber, bounds?: BatchBounds): WriteBatch {
     const results: WriteResult[] = [];
     let answerBytes = 0;
     assert(!this.hasTransaction, "A batch came while a transaction is open");
     this.#checkpointWhenLarge();
+    this.#files.readsLeft = bounds?.pageReadsMax ?? Infinity;
     for (const job of jobs) {
       const result = this.#session.isDead ? undefined : this.#runJob(job, answerBytes);
       if (result === undefined || this.#session.isDead) return this.#died(jobs, results.length, result);
       if (result.ok) answerBytes += result.fields.bytes.length;
+      else if (bounds?.endsAt(result.error)) break;
       results.push(result);
     }
+    this.#files.readsLeft = Infinity;
     return { results, pages: this.#files.takePages(batchNumber), pageCount: this.#files.wal.pageCount };
   }
 

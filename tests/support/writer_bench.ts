@@ -28,6 +28,7 @@ export class WriterBench {
   /** Whether the next batch runs elsewhere. */
   moves: (requests: readonly WriteRequestData[] | undefined) => boolean = () => false;
   isSessionHere = false;
+  refusalToOpen: NodeError | undefined;
   readonly told: WriterUpdate[] = [];
   closedSessions = 0;
   readonly #commits: (() => void)[] = [];
@@ -50,6 +51,7 @@ export class WriterBench {
       this.steps.push(message);
       return () => this.stopped.push(message.batchNumber);
     },
+    refusalToOpen: () => this.refusalToOpen,
     baseOf: () => ({
       databaseId: 1,
       pageSize: 512,

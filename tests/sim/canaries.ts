@@ -64,11 +64,18 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     name: "what the main thread has written is written again by the worker",
-    edits: [{
-      file: "core/sql/short_writes.ts",
-      find: "const unfinished = [...requests.keys()].slice(results.length);",
-      replace: "const unfinished = [...requests.keys()];",
-    }],
+    edits: [
+      {
+        file: "core/sql/short_writes.ts",
+        find: "const first = requests[finished];",
+        replace: "const first = requests[Math.max(0, finished - 1)];",
+      },
+      {
+        file: "core/sql/short_writes.ts",
+        find: "const unfinished = [...requests.keys()].slice(results.length);",
+        replace: "const unfinished = [...requests.keys()].slice(Math.max(0, results.length - 1));",
+      },
+    ],
   },
   {
     name: "a checkpoint goes past an open view",

@@ -47,7 +47,7 @@ const NODES = 3;
 const CLIENTS = ["http", "wire"] as const;
 const WORKS = ["insert", "read", "batch"] as const;
 export const CLIENT_SMOKE: ClientBenchOptions = {
-  seconds: 0.1,
+  seconds: 0.3,
   warmupMs: 20,
   rounds: 1,
   callers: [1, 4],

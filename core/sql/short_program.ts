@@ -1,6 +1,6 @@
 /**
  * Operations of SQLite's virtual machine (https://sqlite.org/opcode.html) that take a few microseconds at most, whatever they
- * are given: they move along an index, compare, copy, and keep what a small result needs. Not here: functions, which may
+ * are given: they move along an index, compare, copy, and keep what a small result needs. Not here: functions, most of which may
  * take any time; `Count`, which walks through a whole table in one step; virtual tables; whatever writes.
  */
 const SHORT_OPERATIONS: ReadonlySet<string> = new Set([
@@ -97,6 +97,13 @@ const SHORT_OPERATIONS: ReadonlySet<string> = new Set([
   // Into tables that live as long as the query.
   ...["IdxInsert", "IdxDelete", "Insert", "NewRowid", "Delete", "Clear", "ResetCount"],
 ]);
+const FUNCTION_OPERATIONS: ReadonlySet<string> = new Set(["Function", "PureFunc"]);
+/** Those that cost no more than arithmetic on the same values; as EXPLAIN writes them, without their number of arguments. */
+const SHORT_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...["current_timestamp", "current_date", "current_time"],
+  ...["date", "time", "datetime", "julianday", "unixepoch"],
+  ...["abs", "sign", "round", "random", "typeof"],
+]);
 /** With a function as their operand. */
 const AGGREGATE_OPERATIONS: ReadonlySet<string> = new Set(["AggStep", "AggStep1", "AggFinal", "AggValue"]);
 /** Those that add or compare; as EXPLAIN writes them, without their number of arguments. */
@@ -133,7 +140,9 @@ export function isShortWrite(operations: Iterable<Operation>): boolean {
 function isEach(operations: Iterable<Operation>, isShort: (opcode: string) => boolean): boolean {
   for (const { opcode, p4 } of operations) {
     if (isShort(opcode)) continue;
-    if (AGGREGATE_OPERATIONS.has(opcode) && SHORT_AGGREGATES.has(p4.replace(/\(.*$/, ""))) continue;
+    const functionName = p4.replace(/\(.*$/, "");
+    if (FUNCTION_OPERATIONS.has(opcode) && SHORT_FUNCTIONS.has(functionName)) continue;
+    if (AGGREGATE_OPERATIONS.has(opcode) && SHORT_AGGREGATES.has(functionName)) continue;
     return false;
   }
   return true;

@@ -28,6 +28,7 @@ const SHORT = [
   "SELECT name || 'x', age + 1, CASE WHEN age > 3 THEN 'a' END, COALESCE(name, '') FROM u WHERE id = ?",
   "SELECT DISTINCT age FROM u WHERE age > ? LIMIT 5",
   "SELECT * FROM plain WHERE id = ?",
+  "SELECT datetime('now'), date(?), unixepoch(created), abs(u), round(created, 2), typeof(title), random() FROM p WHERE id = ?",
   "SELECT 1",
 ];
 
@@ -36,6 +37,8 @@ const LONG = [
   "SELECT name FROM u WHERE name LIKE '%a%a%a%'",
   "SELECT * FROM loud WHERE id = ?",
   "SELECT COUNT(*) FROM p",
+  "SELECT strftime(?, 'now')",
+  "SELECT changes()",
   "SELECT group_concat(title) FROM p WHERE u = ?",
   "SELECT value FROM json_each('[1]')",
   "SELECT * FROM pragma_table_info('u')",
@@ -66,6 +69,7 @@ const SHORT_WRITES = [
   "UPDATE u SET age = ? WHERE age BETWEEN ? AND ?",
   "DELETE FROM p WHERE u = ?",
   "DELETE FROM u WHERE id = ?",
+  "INSERT INTO dated (v) VALUES (?)",
 ];
 
 const LONG_WRITES = [
@@ -84,6 +88,7 @@ for (const engine of ENGINE_NAMES) {
       ...SCHEMA,
       "CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
       "CREATE TABLE heard (v)",
+      "CREATE TABLE dated (id INTEGER PRIMARY KEY, v, at TEXT DEFAULT CURRENT_TIMESTAMP)",
       "CREATE TRIGGER hears AFTER INSERT ON heard BEGIN UPDATE u SET age = 0; END",
       "CREATE VIRTUAL TABLE f USING fts5 (v)",
     ];

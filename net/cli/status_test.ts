@@ -5,7 +5,7 @@ import { SqliteNode } from "../../tests/support/sqlite_node.ts";
 import { isWalraftError } from "../client/mod.ts";
 import { runStatus } from "./status.ts";
 
-const options = (url: string) => ({ urls: [url], token: undefined, timeoutMs: 500 });
+const options = (url: string) => ({ urls: [url], token: undefined, timeoutMs: 5_000 });
 
 Deno.test("status shows members and databases", async () => {
   await using node = new SqliteNode();

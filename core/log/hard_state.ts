@@ -36,11 +36,13 @@ export class HardStateFile {
     isRoomMissing,
   );
   #state: DurableState;
+  #durableBase: SnapshotMetadata | undefined;
 
   /** Use `open`. */
   constructor(disk: Disk, state: DurableState) {
     this.#disk = disk;
     this.#state = state;
+    this.#durableBase = state.base;
   }
 
   /**
@@ -65,9 +67,9 @@ export class HardStateFile {
     return this.#state.hardState;
   }
 
-  /** The snapshot of the newest `saveBase`. */
+  /** The snapshot of the newest `saveBase` that is durable: one that found no room must not count. */
   get base(): SnapshotMetadata | undefined {
-    return this.#state.base;
+    return this.#durableBase;
   }
 
   /** Durable when it resolves. Saves that overlap share a write. */
@@ -82,9 +84,10 @@ export class HardStateFile {
   }
 
   /** To be durable before the log is restarted at `base`, or shortened up to it. */
-  saveBase(base: SnapshotMetadata): Promise<void> {
+  async saveBase(base: SnapshotMetadata): Promise<void> {
     this.#state = { ...this.#state, base };
-    return this.#group.run();
+    await this.#group.run();
+    if (this.#state.base === base) this.#durableBase = base;
   }
 
   /** Waits until nothing is being written. */

@@ -18,6 +18,19 @@ Deno.test("HardStateFile begins empty and keeps what was saved", async () => {
   assert.deepEqual(again.base, base);
 });
 
+Deno.test("HardStateFile does not name a base that found no room: the log would be shortened without it", async () => {
+  const disk = new SimDisk({ seed: 1 });
+  const file = await HardStateFile.open(disk);
+  const base = { index: 90, term: 2, hash: 7, membership: new Uint8Array([1]) };
+  const { capacityBytes } = disk;
+  disk.capacityBytes = 0;
+  await assert.rejects(file.saveBase(base), { code: "disk_full" });
+  assert.equal(file.base, undefined);
+  disk.capacityBytes = capacityBytes;
+  await file.saveBase(base);
+  assert.deepEqual(file.base, base);
+});
+
 Deno.test("HardStateFile refuses to take back a term or a vote (promise 1)", async () => {
   const file = await HardStateFile.open(new SimDisk({ seed: 2 }));
   await file.save({ term: 3, vote: 2 });

@@ -21,6 +21,7 @@ const REGRESSIONS = [
   22229,
   31378,
   31786,
+  99524,
 ];
 /** Always the same ones: new ones are for `deno task sim`. */
 const SEEDS = Array.from({ length: 100 }, (_, i) => 1_000 + i);

@@ -37,8 +37,7 @@ export class DatabaseWriter {
   #running: Batch | undefined;
   /** Has the session for itself. */
   #transaction: OpenTransaction | undefined;
-  /** What who comes too late is told. */
-  #closed: NodeError | undefined;
+  #closed = false;
   #isPumpDue = false;
 
   constructor(database: Database, host: WriterHost) {
@@ -68,7 +67,7 @@ export class DatabaseWriter {
 
   /** Queues a write or a transaction. Throws `queue_full` when too much waits. */
   add(write: PendingWrite | PendingTransaction): void {
-    assert(this.#closed === undefined, `Writer of ${this.database.name} is closed`);
+    assert(!this.#closed, `Writer of ${this.database.name} is closed`);
     const full = this.#queue.length >= LIMITS.writeQueueLengthMax ||
       (this.#queueBytes > 0 && this.#queueBytes + sizeOf(write) > LIMITS.writeQueueBytesMax);
     if (full) {
@@ -94,7 +93,7 @@ export class DatabaseWriter {
 
   /** Starts the next batch, or the next transaction, if the worker is free. */
   pump(): void {
-    if (this.#closed !== undefined || this.#isBusy || this.#queue.length === 0) return;
+    if (this.#closed || this.#isBusy || this.#queue.length === 0) return;
     if (!this.#host.mayPropose()) return;
     this.expire(this.#host.nowMs());
     const [first] = this.#queue;
@@ -129,12 +128,6 @@ export class DatabaseWriter {
   #startTransaction(pending: PendingTransaction): void {
     this.#queue.shift();
     if (this.#host.movesSession(this.database, undefined)) this.#link.lost();
-    // Bringing the log up to date may have ended this writer.
-    const refusal = this.#refusal() ?? this.#closed;
-    if (refusal !== undefined) {
-      pending.reject(refusal);
-      return this.pump();
-    }
     const { nowMs, tip, committed, confirmed } = this.#host;
     const site: TransactionSite = {
       nowMs,
@@ -150,8 +143,15 @@ export class DatabaseWriter {
         this.pump();
       },
     };
-    this.#transaction = new OpenTransaction(pending, site);
-    this.#transaction.begin();
+    // It has the writer from here on: bringing the log up to date may publish, and then every writer looks for work.
+    const transaction = this.#transaction = new OpenTransaction(pending, site);
+    const refusal = this.#refusal();
+    // That may also have ended this writer, and the transaction with it.
+    if (this.#transaction !== transaction) return;
+    if (refusal === undefined) return transaction.begin();
+    this.#transaction = undefined;
+    transaction.lose(refusal);
+    this.pump();
   }
 
   #sendStep(step: TransactionStep): { number: number; stop: () => void } | undefined {
@@ -214,7 +214,7 @@ export class DatabaseWriter {
 
   /** Gives up the session and everything that is not in the log; appended writes learn their fate elsewhere. */
   close(error: NodeError): void {
-    this.#closed = error;
+    this.#closed = true;
     const waiting = [...(this.#running?.writes ?? []), ...this.#queue];
     const transaction = this.#transaction;
     this.#running = undefined;

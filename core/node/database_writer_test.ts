@@ -244,3 +244,38 @@ Deno.test("DatabaseWriter tells a session on the same thread of a checkpoint at 
   bench.writer.onCheckpoint();
   strictEqual(bench.closedSessions, 1);
 });
+
+Deno.test("DatabaseWriter starts nothing else while it brings the log up to date for a transaction", async () => {
+  const bench = new Bench();
+  const first = bench.write("first");
+  const begun = bench.begin();
+  const behind = bench.write("behind");
+  behind.catch(() => {});
+  bench.moves = () => true;
+  // Entries that are published meanwhile make every writer look for work.
+  bench.onRefusalToOpen = () => bench.writer.pump();
+  bench.answer();
+  deepStrictEqual([bench.stepKinds, bench.sent.length], [["begin"], 1]);
+  bench.answerStep();
+  bench.commit();
+  await Promise.all([first, begun]);
+  bench.writer.close(new NodeError("not_leader", "gone"));
+});
+
+Deno.test("DatabaseWriter refuses a transaction when bringing the log up to date has ended it", async () => {
+  const bench = new Bench();
+  bench.onRefusalToOpen = () => bench.writer.close(new NodeError("not_leader", "gone"));
+  await rejects(bench.begin(), { code: "not_leader" });
+  strictEqual(bench.steps.length, 0);
+});
+
+Deno.test("DatabaseWriter opens a new session after one that died behind a batch, which counts", async () => {
+  const bench = new Bench();
+  const first = bench.write("a");
+  bench.answer({ isSessionLost: true });
+  const second = bench.write("b");
+  strictEqual(bench.sent[1]!.base !== undefined, true);
+  bench.answer();
+  bench.commit();
+  deepStrictEqual((await Promise.all([first, second])).map(({ index }) => index), [1, 2]);
+});

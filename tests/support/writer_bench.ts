@@ -29,6 +29,8 @@ export class WriterBench {
   moves: (requests: readonly WriteRequestData[] | undefined) => boolean = () => false;
   isSessionHere = false;
   refusalToOpen: NodeError | undefined;
+  /** What happens while the log is brought up to date for that. */
+  onRefusalToOpen = () => {};
   readonly told: WriterUpdate[] = [];
   closedSessions = 0;
   readonly #commits: (() => void)[] = [];
@@ -51,7 +53,10 @@ export class WriterBench {
       this.steps.push(message);
       return () => this.stopped.push(message.batchNumber);
     },
-    refusalToOpen: () => this.refusalToOpen,
+    refusalToOpen: () => {
+      this.onRefusalToOpen();
+      return this.refusalToOpen;
+    },
     baseOf: () => ({
       databaseId: 1,
       pageSize: 512,

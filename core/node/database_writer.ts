@@ -108,7 +108,7 @@ export class DatabaseWriter {
     const nowMs = this.#host.nowMs();
     this.#running = { number: batchNumber, writes, startedMs: nowMs };
     const requests = writes.map((write) => toRequestData(write, nowMs));
-    if (this.#host.movesSession(this.database, requests)) this.#link.lost();
+    this.#place(requests);
     const refusal = this.#refusal();
     if (refusal !== undefined) {
       this.#running = undefined;
@@ -120,6 +120,11 @@ export class DatabaseWriter {
     this.#host.send({ kind: "write", ...update, requests });
   }
 
+  /** @param requests undefined: a transaction */
+  #place(requests: WriteMessage["requests"] | undefined): void {
+    if (this.#host.placeSession(this.database, requests) === "moved") this.#link.lost();
+  }
+
   /** Undefined: a session is open, or may be opened. */
   #refusal(): NodeError | undefined {
     return this.#link.isOpen ? undefined : this.#host.refusalToOpen();
@@ -127,7 +132,7 @@ export class DatabaseWriter {
 
   #startTransaction(pending: PendingTransaction): void {
     this.#queue.shift();
-    if (this.#host.movesSession(this.database, undefined)) this.#link.lost();
+    this.#place(undefined);
     const { nowMs, tip, committed, confirmed } = this.#host;
     const site: TransactionSite = {
       nowMs,

@@ -85,11 +85,13 @@ Deno.test("updates, deletes, upserts, RETURNING and batches are short, too", asy
   });
 });
 
-Deno.test("a constraint that fails is an answer of the main thread", async () => {
+Deno.test("a constraint that fails, and parameters that do not fit, are answers of the main thread", async () => {
   await withTable(async (cluster, run) => {
     const rows = await warm(cluster, run);
     const twice = () => rejects(run(INSERT, ["warm 1"]), { code: "constraint_failed" });
     ok(await isShort(cluster, twice));
+    const tooMany = () => rejects(run(INSERT, ["a", "b"]), { code: "parameter_mismatch" });
+    ok(await isShort(cluster, tooMany));
     ok(await isShort(cluster, () => run(INSERT, ["next"])));
     strictEqual((await cluster.rows(1, ALL)).length, rows + 1);
   });

@@ -61,7 +61,7 @@ export class WritePath {
       nowMs: () => clock.nowMs(),
       endOfTurn: options.endOfTurn,
       nextBatchNumber: () => ++this.#batchNumber,
-      movesSession: (database, requests) => pool.movesWriter(database.id, requests),
+      placeSession: (database, requests) => pool.placeWriter(database.id, requests),
       isSessionHere: (database) => pool.isWriterHere(database.id),
       tellSession: (update) => pool.updateWriter(update),
       send: (message) => pool.write(message),

@@ -9,6 +9,7 @@ import type {
   WriteRequestData,
   WriterUpdate,
 } from "../sql/messages.ts";
+import type { Placement } from "../sql/short_writes.ts";
 import type { EncodedFields } from "../sql/values.ts";
 import type { Transaction, WriteRequest } from "./service.ts";
 import type { WriteStages } from "./write_stages.ts";
@@ -57,10 +58,13 @@ export interface WriterHost {
   /** Never the same twice, also not for another writer of the same database: late results must find nobody. */
   readonly nextBatchNumber: () => number;
   /**
-   * Decides where the next batch runs; undefined: something else. True when the session was given up for that, and the next
+   * Decides where the next batch runs; undefined: something else. `moved`: the session was given up for that, and the next
    * message opens one elsewhere.
    */
-  readonly movesSession: (database: Database, requests: readonly WriteRequestData[] | undefined) => boolean;
+  readonly placeSession: (
+    database: Database,
+    requests: readonly WriteRequestData[] | undefined,
+  ) => Placement;
   /** The session runs on this thread, and can be told things at any time. */
   readonly isSessionHere: (database: Database) => boolean;
   /** Tells such a session; false when it is gone. */

@@ -28,7 +28,7 @@ import { unpackAnswers } from "./packed_answers.ts";
 import { DatabaseCursors } from "./database_cursors.ts";
 import { QueryCosts, type ReadLane, ReadQueue } from "./read_queue.ts";
 import { ShortReads, type ShortReadsOptions } from "./short_reads.ts";
-import { ShortWrites, type ShortWritesOptions } from "./short_writes.ts";
+import { type Placement, ShortWrites, type ShortWritesOptions } from "./short_writes.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
@@ -198,14 +198,15 @@ export class SqlPool {
   }
 
   /**
-   * Decides where the next batch runs; undefined: something else, which the writer worker does. True when the session has
-   * been given up for that: the next message opens another one.
+   * Decides where the next batch runs; undefined: something else, which the writer worker does. `moved`: the session was
+   * given up for that, and the next message opens another one.
    */
-  movesWriter(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): boolean {
-    const shortWrites = this.#shortWrites;
-    if (shortWrites?.moves(databaseId, requests) !== true) return false;
-    if (shortWrites.isHere(databaseId)) this.#post(this.#writer, { kind: "close", databaseId });
-    return true;
+  placeWriter(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): Placement {
+    const placement = this.#shortWrites?.place(databaseId, requests) ?? "stays";
+    if (placement === "moved" && this.isWriterHere(databaseId)) {
+      this.#post(this.#writer, { kind: "close", databaseId });
+    }
+    return placement;
   }
 
   /** Hands over a batch; the results come through `onWriteResults`, perhaps before this returns. */

@@ -1,4 +1,4 @@
-import type { ErrorRecord } from "../base/errors.ts";
+import type { ErrorCode, ErrorRecord } from "../base/errors.ts";
 import type { DatabaseId, Milliseconds } from "../base/ids.ts";
 import type { Clock, Disk, EventSink, Random } from "../base/ports.ts";
 import { SegmentReader } from "../log/segment_reader.ts";
@@ -36,6 +36,8 @@ export interface ShortWritesOptions {
 }
 
 type ShortWrite = Omit<WriteMessage, "jobId" | "segments">;
+/** Of the writer session, before a batch. */
+export type Placement = "stays" | "moved";
 
 /** Short batches in a row before a session moves here; twice as many after a stay that was shorter than that. */
 const BATCHES_BEFORE = 8;
@@ -113,23 +115,25 @@ export class ShortWrites {
   }
 
   /**
-   * Decides where the next batch runs; undefined: something that is not short. True when that is not where the session is:
-   * a session that is here is gone then, one of the worker is to be closed, and the next message opens another one.
+   * Decides where the next batch runs; undefined: something that is not short. `moved`: not where the session was, and the
+   * next message opens another one. One that was here is closed; one of the worker is left to the caller.
    */
-  moves(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): boolean {
-    if (this.#isOff) return false;
+  place(databaseId: DatabaseId, requests: readonly WriteRequestData[] | undefined): Placement {
+    if (this.#isOff) return "stays";
     const site = this.#sites.get(databaseId);
     const isShort = requests !== undefined && requests.length <= REQUESTS_MAX &&
       requests.every((request) => this.#isShort(databaseId, request, site?.schemaCookie));
     if (site?.isHere) {
       site.usedMs = this.#options.clock.nowMs();
-      return isShort ? false : this.#leave(databaseId);
+      if (isShort) return "stays";
+      this.#leave(databaseId);
+      return "moved";
     }
     if (!isShort) {
       if (site !== undefined) site.shortBatches = 0;
-      return false;
+      return "stays";
     }
-    return this.#mayCome(site ?? this.#newSite(databaseId));
+    return this.#comes(site ?? this.#newSite(databaseId)) ? "moved" : "stays";
   }
 
   /** Texts of the batch that the worker shall judge. */
@@ -231,7 +235,8 @@ export class ShortWrites {
     return site;
   }
 
-  #mayCome(site: Site): boolean {
+  /** Counts the batch. @returns whether it is the one with which the session comes here */
+  #comes(site: Site): boolean {
     if (++site.shortBatches < site.batchesBefore) return false;
     if (this.#writers === undefined) void this.#load();
     if (this.#writers === undefined || !this.#makeRoom()) return false;
@@ -351,14 +356,14 @@ export class ShortWrites {
     this.#options.events.event("short_writes_session_failed", { databaseId, error: String(error) });
   }
 
-  /** The session goes to the worker, where more work of its kind is. @returns whether it was here */
-  #leave(databaseId: DatabaseId): boolean {
+  /** The session goes to the worker, where more work of its kind is. */
+  #leave(databaseId: DatabaseId): void {
     const site = this.#sites.get(databaseId);
     if (site?.isHere) {
       const wasWorthIt = site.batchesHere >= site.batchesBefore;
       site.batchesBefore = wasWorthIt ? BATCHES_BEFORE : Math.min(2 * site.batchesBefore, BATCHES_BEFORE_MAX);
     }
-    return this.close(databaseId);
+    this.close(databaseId);
   }
 
   /** It stays with the worker for long. */
@@ -374,7 +379,9 @@ export class ShortWrites {
   }
 }
 
-/** Answers are results, and constraints that say no. Whatever else went wrong, the worker finds out, and says. */
+/** Errors that are answers wherever they come from. Whatever else went wrong, the worker finds out, and says. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set(["constraint_failed", "parameter_mismatch"]);
+
 function isNoAnswer({ code }: ErrorRecord): boolean {
-  return code !== "constraint_failed";
+  return !ANSWERS.has(code);
 }

@@ -8,11 +8,11 @@ import type {
   TransactionMessage,
   TransactionResults,
   WriteMessage,
-  WriteRequestData,
   WriteResults,
   WriterUpdate,
 } from "../../core/sql/messages.ts";
 import { packAnswers } from "../../core/sql/packed_answers.ts";
+import type { Placement } from "../../core/sql/short_writes.ts";
 
 const FIELDS = { format: "json", count: 1, bytes: new Uint8Array(0) } as const;
 
@@ -25,8 +25,7 @@ export class WriterBench {
   readonly stopped: number[] = [];
   readonly proposed: Uint8Array[] = [];
   refusal: NodeError | undefined;
-  /** Whether the next batch runs elsewhere. */
-  moves: (requests: readonly WriteRequestData[] | undefined) => boolean = () => false;
+  placement: Placement = "stays";
   isSessionHere = false;
   refusalToOpen: NodeError | undefined;
   /** What happens while the log is brought up to date for that. */
@@ -42,7 +41,7 @@ export class WriterBench {
     nowMs: () => this.nowMs,
     endOfTurn: (callback) => callback(),
     nextBatchNumber: () => ++this.#batchNumber,
-    movesSession: (_, requests) => this.moves(requests),
+    placeSession: () => this.placement,
     isSessionHere: () => this.isSessionHere,
     tellSession: (update) => {
       this.told.push(update);

@@ -42,6 +42,22 @@ Deno.test("Node: a write through any member is read back through every member", 
   });
 });
 
+Deno.test("Node: followers of an idle cluster hear of a commit long before the next heartbeat", async () => {
+  await withCluster(3, async (cluster) => {
+    await cluster.finish(cluster.write(1, TABLE));
+    const heartbeatMs = 100;
+    for (let round = 0; round < 5; round++) {
+      // Wherever the next heartbeat is.
+      await cluster.advance(35);
+      await cluster.finish(cluster.write(1, insert("a")));
+      const beganMs = cluster.network.clock.nowMs();
+      const committed = metric(cluster.node(1), "commit_index");
+      await cluster.until(() => [2, 3].every((id) => metric(cluster.node(id), "commit_index") >= committed));
+      ok(cluster.network.clock.nowMs() - beganMs < heartbeatMs / 4, `round ${round}`);
+    }
+  });
+});
+
 Deno.test("Node: what the worker made for a lost leadership never answers a write of the next one (promise 5)", async () => {
   await withCluster(3, async (cluster) => {
     await cluster.finish(cluster.write(1, TABLE));

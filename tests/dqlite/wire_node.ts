@@ -16,12 +16,15 @@ import { WireClient } from "./wire_client.ts";
 export class WireNode {
   readonly node: Node;
   readonly server: DqliteServer;
+  /** The port of HTTP that the node announces, for a test that serves it. */
+  readonly httpPort: number;
   /** What was reported as a defect. */
   readonly failures: string[] = [];
   readonly #clients: WireClient[] = [];
 
-  constructor(node: Node, options: Partial<DqliteServerOptions> = {}) {
+  constructor(node: Node, options: Partial<DqliteServerOptions> = {}, httpPort = 0) {
     this.node = node;
+    this.httpPort = httpPort;
     this.server = new DqliteServer({
       hostname: "127.0.0.1",
       port: 0,
@@ -37,7 +40,8 @@ export class WireNode {
     engine: EngineName = "sqlite-wasm",
   ): Promise<WireNode> {
     const clock = new SystemClock();
-    const port = freePorts(1);
+    const httpPort = freePorts(2);
+    const port = httpPort + 1;
     const disk = new SimDisk({ seed: 1 });
     const network = new MemoryNetwork();
     const node = await openNode({
@@ -47,7 +51,7 @@ export class WireNode {
       events: { event: () => {} },
       addresses: {
         raftAddress: "127.0.0.1:7001",
-        httpAddress: "127.0.0.1:8001",
+        httpAddress: `127.0.0.1:${httpPort}`,
         wireAddress: `127.0.0.1:${port}`,
       },
       firstStart: { kind: "bootstrap" },
@@ -74,7 +78,7 @@ export class WireNode {
         throw error;
       },
     });
-    return new WireNode(node, { port, ...options });
+    return new WireNode(node, { port, ...options }, httpPort);
   }
 
   /** As the node announces it. */

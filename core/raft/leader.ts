@@ -5,7 +5,7 @@ import { encodeMembership, isJoint, isSpare, leaveJoint, type Membership } from 
 import { type AppendReply, EntryType, type HeartbeatReply, type ReadIndexMessage } from "./message.ts";
 import { type ChangeRefusal, type MembershipChange, planChange } from "./plan_change.ts";
 import { Progress } from "./progress.ts";
-import { quorumValue, quorumWith } from "./quorum.ts";
+import { isOnlyVoter, quorumValue, quorumWith } from "./quorum.ts";
 import { ReadRounds, type WaitingRead } from "./read_index.ts";
 import { isCommitNews, replicate, retryIndexFor, sendHeartbeat } from "./replication.ts";
 import type { RaftState } from "./state.ts";
@@ -43,6 +43,8 @@ export class Leader {
   #handOverWaits = false;
   /** A read was answered under the lease since the last output. */
   #renewalWanted = false;
+  /** As the last read under the lease saw it. */
+  #mayBeDue = false;
   /** Index of the empty entry that began the term. */
   readonly #termStart: LogIndex;
   transferTarget: NodeId = 0;
@@ -199,15 +201,20 @@ export class Leader {
 
   /** An index at which a read may be served at once; undefined without a lease. */
   readNow(): LogIndex | undefined {
-    const { commitIndex } = this.#state;
-    if (commitIndex < this.#termStart || !this.#lease.holds) return undefined;
+    const { commitIndex, membership, id } = this.#state;
+    if (commitIndex < this.#termStart) return undefined;
+    if (isOnlyVoter(membership, id)) return commitIndex;
+    const { leftMs } = this.#lease;
+    if (leftMs === 0) return undefined;
     this.#state.leaseReadCount++;
     this.#renewalWanted = true;
+    // Most reads look at the clock once.
+    this.#mayBeDue = leftMs <= this.#lease.lastsMs / 2;
     return commitIndex;
   }
 
   get isLeaseRenewalDue(): boolean {
-    return this.#lease.isAttemptDue;
+    return this.#mayBeDue && this.#lease.isAttemptDue;
   }
 
   get leaseLeftMs(): Milliseconds {

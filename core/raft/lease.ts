@@ -47,6 +47,11 @@ export class Lease {
     return options === undefined ? 0 : Math.max(0, this.#untilMs - options.nowMs());
   }
 
+  /** From its beginning; 0 when there is never one. */
+  get lastsMs(): Milliseconds {
+    return this.#options === undefined ? 0 : lastsMs(this.#options);
+  }
+
   /** A round that begins now is an attempt. */
   get isAttemptDue(): boolean {
     const options = this.#inUse;

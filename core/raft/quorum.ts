@@ -44,6 +44,11 @@ export function quorumWith(electorate: Electorate, self: NodeId, candidates: rea
   return chosen;
 }
 
+/** Nobody else can be elected, and nobody else need be asked. */
+export function isOnlyVoter({ voters, votersOutgoing }: Electorate, id: NodeId): boolean {
+  return voters.length === 1 && voters[0] === id && votersOutgoing.length === 0;
+}
+
 export type VoteOutcome = "won" | "lost" | "open";
 
 function majorityOutcome(

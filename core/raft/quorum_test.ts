@@ -1,6 +1,13 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { type Electorate, majorityValue, quorumValue, quorumWith, voteOutcome } from "./quorum.ts";
+import {
+  type Electorate,
+  isOnlyVoter,
+  majorityValue,
+  quorumValue,
+  quorumWith,
+  voteOutcome,
+} from "./quorum.ts";
 
 const ids = fc.uniqueArray(fc.integer({ min: 1, max: 9 }), { maxLength: 7 });
 const values = fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 10, maxLength: 10 });
@@ -97,4 +104,12 @@ Deno.test("voteOutcome() of two and of four voters needs more than half", () => 
   );
   deepStrictEqual(outcomes, ["lost", "lost", "won", "won"]);
   strictEqual(voteOutcome({ voters: [1, 2], votersOutgoing: [] }, (id) => id === 1), "lost");
+});
+
+Deno.test("isOnlyVoter() is false while somebody joins or leaves", () => {
+  const electorates = [[[1], []], [[2], []], [[1, 2], []], [[1], [1, 2]], [[1, 2], [1]], [[], [1]]] as const;
+  deepStrictEqual(
+    electorates.map(([voters, votersOutgoing]) => isOnlyVoter({ voters, votersOutgoing }, 1)),
+    [true, false, false, false, false, false],
+  );
 });

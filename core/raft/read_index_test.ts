@@ -240,3 +240,19 @@ Deno.test("a member that was asked and is gone does not hold up reads", () => {
   bench.node.run();
   deepStrictEqual(to(bench), [], "being told again is no news");
 });
+
+Deno.test("Raft: the only voter reads at once, but not before an entry of its term is committed", () => {
+  const bench = new RaftBench({ membership: membershipOf([1]), terms: [1] });
+  strictEqual(bench.raft.readNow(), undefined);
+  bench.raft.campaign();
+  bench.node.run();
+  // Elected, and its first entry is not on the disk: the one before it may be committed without its knowing.
+  strictEqual(bench.raft.readNow(), undefined);
+  bench.sync();
+  bench.sync();
+  deepStrictEqual([bench.status.role, bench.raft.readNow()], ["leader", bench.raft.lastIndex]);
+  const three = new RaftBench();
+  three.lead();
+  three.acknowledge(2, three.raft.lastIndex);
+  strictEqual(three.raft.readNow(), undefined);
+});

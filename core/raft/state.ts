@@ -5,6 +5,7 @@ import { Durability } from "./durability.ts";
 import type { Leader } from "./leader.ts";
 import { LeasePromise } from "./lease.ts";
 import { LogTail } from "./log_tail.ts";
+import { isOnlyVoter } from "./quorum.ts";
 import { MembershipHistory } from "./membership_history.ts";
 import { decodeMembership, encodeMembership, isVoter, type Membership } from "./membership.ts";
 import { type Entry, EntryType, type SnapshotMetadata } from "./message.ts";
@@ -77,9 +78,7 @@ export class RaftState {
       this.vote = 0;
     }
     this.memberships = new MembershipHistory(start.log, start.membership, start.commitIndex);
-    const { voters, votersOutgoing } = this.membership;
-    const isOnlyVoter = voters.length === 1 && voters[0] === this.id && votersOutgoing.length === 0;
-    this.promise = new LeasePromise(options.lease, isOnlyVoter);
+    this.promise = new LeasePromise(options.lease, isOnlyVoter(this.membership, this.id));
     this.redrawTimeout();
   }
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../../core/base/ports.ts";
 import type { Milliseconds } from "../../core/base/ids.ts";
+import { Deadline } from "../tcp/deadline.ts";
 
 /** What a connection needs of a socket: `Deno.TcpConn` and `Deno.TlsConn` have it. */
 export interface ByteStream {
@@ -23,11 +23,10 @@ const INITIAL_BUFFER_BYTES = 8 * 1024;
 
 /**
  * Socket, read buffer and deadline of one connection. At most one read is under way; reads never reject: a broken
- * socket is an ended one. The deadline is a number that the server's sweep compares, not a timer.
+ * socket is an ended one. The server's sweep looks at the deadline.
  */
 export class ConnectionIo {
   readonly #stream: ByteStream;
-  readonly #clock: Clock;
   readonly #bufferBytesMax: number;
   readonly #writeMsMax: Milliseconds;
   #bytes = new Uint8Array(INITIAL_BUFFER_BYTES);
@@ -35,7 +34,7 @@ export class ConnectionIo {
   #interrupt: ((reason: Error) => void) | undefined;
   #isClosed = false;
   #phase: Phase = "idle";
-  #deadlineMs = Infinity;
+  readonly #deadline = new Deadline();
 
   /** Unconsumed bytes are `bytes` from `start` to `end`. */
   start = 0;
@@ -45,9 +44,8 @@ export class ConnectionIo {
   /** Called once when `hasEnded` becomes true. */
   onEnded: (() => void) | undefined;
 
-  constructor(stream: ByteStream, clock: Clock, bufferBytesMax: number, writeMsMax: Milliseconds) {
+  constructor(stream: ByteStream, bufferBytesMax: number, writeMsMax: Milliseconds) {
     this.#stream = stream;
-    this.#clock = clock;
     this.#bufferBytesMax = bufferBytesMax;
     this.#writeMsMax = writeMsMax;
   }
@@ -67,13 +65,13 @@ export class ConnectionIo {
   /** @param limitMs how long the phase may last; Infinity where another part keeps the time */
   enter(phase: Phase, limitMs: Milliseconds): void {
     this.#phase = phase;
-    this.#deadlineMs = limitMs === Infinity ? Infinity : this.#clock.nowMs() + limitMs;
+    this.#deadline.set(limitMs);
   }
 
   /** Called by the server's sweep. */
   expire(nowMs: Milliseconds): void {
-    if (nowMs < this.#deadlineMs) return;
-    this.#deadlineMs = Infinity;
+    if (!this.#deadline.hasPassed(nowMs)) return;
+    this.#deadline.set(Infinity);
     if (this.#phase === "head" || this.#phase === "body") {
       this.#interrupt?.(new ReadExpired(`The ${this.#phase} did not arrive in time`));
     } else {

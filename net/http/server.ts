@@ -91,7 +91,7 @@ export class HttpServer implements ConnectionContext {
 
   #open(socket: Deno.TcpConn): ServedConnection | undefined {
     const { metrics, limits } = this;
-    const io = new ConnectionIo(socket, this.clock, limits.headBytesMax, limits.writeMsMax);
+    const io = new ConnectionIo(socket, limits.headBytesMax, limits.writeMsMax);
     if (metrics.connections >= limits.connectionCountMax) return this.#refused(io);
     const connection = new HttpConnection(io, this);
     const run = async (): Promise<void> => {

@@ -22,7 +22,7 @@ export interface AcceptorOptions {
   readonly onSweep?: (nowMs: Milliseconds) => void;
 }
 
-/** How often deadlines are compared. A deadline is late by at most this. */
+/** How often deadlines are looked at: they pass late by up to twice this. */
 const SWEEP_MS = 250;
 /** After `accept` failed, usually for want of file descriptors. */
 const ACCEPT_RETRY_MS = 100;

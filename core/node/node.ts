@@ -4,6 +4,7 @@ import type { PeerAddress, TransportHandler } from "../base/ports.ts";
 import { databaseFile } from "../pages/checkpoint_meta.ts";
 import type { Membership, MemberTraits } from "../raft/membership.ts";
 import type { Message } from "../raft/message.ts";
+import { isOnlyVoter } from "../raft/quorum.ts";
 import { SqlPool } from "../sql/pool.ts";
 import { Announcement } from "./announcement.ts";
 import { settleFileNames } from "./checkpoints.ts";
@@ -283,7 +284,7 @@ export class Node implements NodeService, TransportHandler {
     const { raft, nodeId } = this.#parts;
     this.#onMembership(raft.membership);
     // The only voter need not wait for anybody.
-    if (raft.membership.voters.length === 1 && raft.membership.voters[0] === nodeId) raft.campaign();
+    if (isOnlyVoter(raft.membership, nodeId)) raft.campaign();
     this.#driver.run();
     this.#tick();
     // While the first sync runs, and behind what has arrived.
@@ -323,12 +324,16 @@ export class Node implements NodeService, TransportHandler {
 
   // What clients ask.
 
+  queryNow(request: QueryRequest): QueryAnswer | undefined {
+    return this.#told.isSpare ? undefined : this.#reads.queryNow(request);
+  }
+
   query(request: QueryRequest): Promise<QueryAnswer> {
     this.#sweeper.watch();
     const deadlineMs = this.#deadline(request.timeoutMs);
     if (!this.#told.isSpare) return this.#reads.query(request, deadlineMs);
     // A spare has nothing to show that were worth an age.
-    const { signal: _, ...passedOn } = request;
+    const { signal: _signal, into: _into, ...passedOn } = request;
     return this.#atLeader("query", passedOn, deadlineMs);
   }
 

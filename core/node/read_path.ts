@@ -36,32 +36,46 @@ export class ReadPath {
     return this.#waiters.size;
   }
 
+  /** See `NodeService`. */
+  queryNow(request: QueryRequest): QueryAnswer | undefined {
+    const { isChangingOver, store } = this.#options;
+    if (!this.#isReached(request) || isChangingOver()) return undefined;
+    const database = store.find(request.database);
+    return database === undefined ? undefined : this.#queryShort(database, request);
+  }
+
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
-    const { pool, store } = this.#options;
-    const { database, level, sql, parameters, format, rowShape, signal } = request;
-    const query = {
-      sql,
-      parameters,
-      format,
-      rowShape,
-      deadlineMs,
-      ...(signal === undefined ? {} : { signal }),
-    };
+    const { database, level } = request;
     let at: LogIndex | undefined;
     if (level === "as_of") {
       at = await this.#moment(request.asOf ?? { index: 0 }, deadlineMs);
     } else {
-      const reached = this.#reach(level, request.index, request.maxAgeMs, deadlineMs);
-      if (reached !== undefined) await reached;
-      const fields = pool.readShort(this.find(database), query);
-      if (fields !== undefined) {
-        return { fields, index: store.publishedIndex, ageMs: this.#options.leaderAgeMs() };
-      }
+      await this.reach(level, request.index, request.maxAgeMs, deadlineMs);
+      const answer = this.#queryShort(this.find(database), request);
+      if (answer !== undefined) return answer;
     }
+    return await this.#queryWorker(request, at, deadlineMs);
+  }
+
+  #queryShort(database: Database, request: QueryRequest): QueryAnswer | undefined {
+    const { pool, store } = this.#options;
+    if (request.signal?.aborted) return undefined;
+    const fields = pool.readShort(database, request);
+    if (fields === undefined) return undefined;
+    return { fields, index: store.publishedIndex, ageMs: this.#options.leaderAgeMs() };
+  }
+
+  async #queryWorker(
+    { database, sql, parameters, format, rowShape, signal }: QueryRequest,
+    at: LogIndex | undefined,
+    deadlineMs: Milliseconds,
+  ): Promise<QueryAnswer> {
+    const { pool, store } = this.#options;
     const view = this.openView(database, at);
     const index = at ?? store.publishedIndex;
+    const query = { sql, parameters, format, rowShape, deadlineMs };
     try {
-      const fields = await pool.read(view, query);
+      const fields = await pool.read(view, signal === undefined ? query : { ...query, signal });
       mustBeKept(view);
       return { fields, index, ageMs: this.#options.leaderAgeMs() };
     } catch (error) {
@@ -79,34 +93,31 @@ export class ReadPath {
     index: LogIndex | undefined,
     maxAgeMs: Milliseconds | undefined,
     deadlineMs: Milliseconds,
-  ): Promise<void> {
-    await this.#reach(level, index, maxAgeMs, deadlineMs);
-  }
-
-  /** Undefined when there is nothing to wait for: a promise would cost more than a short query. */
-  #reach(
-    level: ReadLevel,
-    index: LogIndex | undefined,
-    maxAgeMs: Milliseconds | undefined,
-    deadlineMs: Milliseconds,
-  ): Promise<unknown> | undefined {
+  ): Promise<unknown> {
     switch (level) {
-      case "linearizable": {
-        const { confirmed } = this.#options.gate;
-        return confirmed === undefined ? this.#confirmed(deadlineMs) : this.#published(confirmed, deadlineMs);
-      }
+      case "linearizable":
+        return this.#published(await this.#options.gate.confirm(deadlineMs), deadlineMs);
       case "index":
         return this.#published(index ?? 0, deadlineMs);
       case "stale":
-        this.#mustBeFresh(maxAgeMs);
-        return undefined;
+        return this.#mustBeFresh(maxAgeMs);
       case "as_of":
-        return undefined;
+        return;
     }
   }
 
-  async #confirmed(deadlineMs: Milliseconds): Promise<void> {
-    await this.#published(await this.#options.gate.confirm(deadlineMs), deadlineMs);
+  #isReached({ level, index = 0, maxAgeMs = Infinity }: QueryRequest): boolean {
+    const { gate, store, leaderAgeMs } = this.#options;
+    switch (level) {
+      case "linearizable":
+        return (gate.confirmed ?? Infinity) <= store.publishedIndex;
+      case "index":
+        return index <= store.publishedIndex;
+      case "stale":
+        return maxAgeMs === Infinity || leaderAgeMs() <= maxAgeMs;
+      case "as_of":
+        return false;
+    }
   }
 
   /**
@@ -158,6 +169,7 @@ export class ReadPath {
     return indexAt(asOf.wallMs, this.#options.store, this.#options.log);
   }
 
+  /** Undefined when there is nothing to wait for. */
   #published(index: LogIndex, deadlineMs: Milliseconds): Promise<unknown> | undefined {
     const { store } = this.#options;
     if (index <= store.publishedIndex) return undefined;

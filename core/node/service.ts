@@ -2,6 +2,7 @@
 import type { DatabaseId, LogIndex, Milliseconds, NodeId, Unsigned64 } from "../base/ids.ts";
 import type { CancelSignal } from "../base/ports.ts";
 import type { MemberAddresses, MemberTraits } from "../raft/membership.ts";
+import type { RowSink } from "../sql/row_sink.ts";
 import type { EncodedFields, ResultFormat, RowShape, SqlParameters, Statement } from "../sql/values.ts";
 
 export type ReadLevel = "linearizable" | "index" | "stale" | "as_of";
@@ -15,20 +16,22 @@ export interface QueryRequest {
   readonly parameters: SqlParameters;
   readonly level: ReadLevel;
   /** Level `index`: serve at this index or later. */
-  readonly index?: LogIndex;
+  readonly index?: LogIndex | undefined;
   /** Level `stale`: refuse when the last contact with a leader is longer ago. */
-  readonly maxAgeMs?: Milliseconds;
+  readonly maxAgeMs?: Milliseconds | undefined;
   /** Level `as_of`: the moment whose state is shown. `view_expired` when the history does not reach back to it. */
-  readonly asOf?: AsOf;
+  readonly asOf?: AsOf | undefined;
   /** For waiting and running together. */
   readonly timeoutMs: Milliseconds;
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
-  readonly signal?: CancelSignal;
+  readonly signal?: CancelSignal | undefined;
+  /** Takes the rows where the query runs on the thread of the caller. It has them if its `end` was called. */
+  readonly into?: RowSink | undefined;
 }
 
 export interface QueryAnswer {
-  /** `columns`, `types`, `rows`. */
+  /** `columns`, `types`, `rows`; none where the rows went into `into`. */
   readonly fields: EncodedFields;
   /** State the rows show; at level `as_of` the moment that was chosen. */
   readonly index: LogIndex;
@@ -163,6 +166,11 @@ export interface Metric {
 }
 
 export interface NodeService {
+  /**
+   * The answer where there is nothing to wait for: the query is short, and its state is here and confirmed. Undefined says
+   * nothing; ask `query`.
+   */
+  queryNow(request: QueryRequest): QueryAnswer | undefined;
   query(request: QueryRequest): Promise<QueryAnswer>;
   write(request: WriteRequest): Promise<WriteAnswer>;
   /**

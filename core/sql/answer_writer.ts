@@ -1,10 +1,11 @@
+import type { ValueSink } from "./row_sink.ts";
 import type { ResultFormat } from "./values.ts";
 
 /**
- * Writes the values of an answer in one format. Commas are the caller's: `separator` goes between elements and between
+ * Writes the values of an answer in one format; bytes of a text that are no UTF-8 become U+FFFD. Commas are the caller's: `separator` goes between elements and between
  * keys, and is nothing in msgpack.
  */
-export interface AnswerWriter {
+export interface AnswerWriter extends ValueSink {
   readonly format: ResultFormat;
   /** Bytes written so far. */
   readonly length: number;
@@ -20,13 +21,7 @@ export interface AnswerWriter {
   /** An array whose length is known at its end; the result goes to `endOpenArray`. */
   beginOpenArray(): number;
   endOpenArray(mark: number, count: number): void;
-  null(): void;
-  integer(value: number | bigint): void;
-  real(value: number): void;
-  /** UTF-8 as SQLite stores it; what is not valid becomes U+FFFD. */
-  text(utf8: Uint8Array): void;
   string(value: string): void;
-  blob(bytes: Uint8Array): void;
   /** Moves what was written after `middle` to `position`, before what stood between. */
   moveTailTo(position: number, middle: number): void;
   /** What was written, in memory of its own. The writer is empty afterwards. */

@@ -1,5 +1,6 @@
 import type { EngineStatement } from "./engine.ts";
 import { encodeColumns, type EncodedColumns } from "./result_encoder.ts";
+import type { ResultColumn } from "./row_sink.ts";
 import type { StatementFacts } from "./statement_policy.ts";
 import type { ResultFormat, RowShape } from "./values.ts";
 
@@ -14,7 +15,10 @@ export class CompiledStatement {
   /** `OR FAIL` and `RAISE(FAIL)` keep what the statement changed before it failed. */
   readonly mayFailHalfway: boolean;
   readonly returnsRows: boolean;
+  /** It runs: the cache leaves it alone. */
+  isTaken = true;
   #encoded: (EncodedColumns | undefined)[] = [];
+  #columns: readonly ResultColumn[] | undefined;
   #recompilations = 0;
 
   constructor(engine: EngineStatement, sql: string, facts: StatementFacts, isKept: boolean) {
@@ -36,21 +40,26 @@ export class CompiledStatement {
   }
 
   /** Call it after the first step, which may have recompiled the statement. */
-  columns(format: ResultFormat, shape: RowShape): EncodedColumns {
-    const recompilations = this.engine.recompilations();
-    if (recompilations !== this.#recompilations) {
-      this.#recompilations = recompilations;
-      this.#encoded = [];
-    }
+  columns(): readonly ResultColumn[] {
+    this.#forgetOutdated();
+    return this.#columns ??= Array.from({ length: this.engine.columnCount() }, (_, column) => ({
+      name: this.engine.columnName(column),
+      declaredType: this.engine.declaredType(column),
+    }));
+  }
+
+  /** The same for an encoded answer. */
+  encodedColumns(format: ResultFormat, shape: RowShape): EncodedColumns {
+    this.#forgetOutdated();
     const slot = (format === "json" ? 0 : ROW_SHAPES.length) + ROW_SHAPES.indexOf(shape);
-    return this.#encoded[slot] ??= encodeColumns(this.#names(), format, shape, this.#declaredTypes());
+    return this.#encoded[slot] ??= encodeColumns(this.columns(), format, shape);
   }
 
-  #declaredTypes(): (string | undefined)[] {
-    return Array.from({ length: this.engine.columnCount() }, (_, column) => this.engine.declaredType(column));
-  }
-
-  #names(): string[] {
-    return Array.from({ length: this.engine.columnCount() }, (_, column) => this.engine.columnName(column));
+  #forgetOutdated(): void {
+    const recompilations = this.engine.recompilations();
+    if (recompilations === this.#recompilations) return;
+    this.#recompilations = recompilations;
+    this.#encoded = [];
+    this.#columns = undefined;
   }
 }

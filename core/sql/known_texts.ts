@@ -1,12 +1,14 @@
 import type { DatabaseId } from "../base/ids.ts";
+import { RecentMap } from "../base/recent_map.ts";
 import type { Verdict } from "./messages.ts";
 
 /** Runs by workers before one of them judges a text, and before it judges one again that proved long. */
 const JUDGED_AFTER_RUNS = 4;
 const JUDGED_AGAIN_AFTER_RUNS = 1_000;
-/** Texts remembered, and how long they may be: about 1 MB at most. */
+/** Texts remembered, how long they may be, and of how many databases: some megabytes at the very most. */
 const TEXTS_MAX = 1_000;
 const TEXT_LENGTH_MAX = 1_000;
+const DATABASES_MAX = 8;
 
 /** What is known of a text by those who decide where it runs. */
 export class KnownText {
@@ -34,17 +36,10 @@ export class KnownText {
 
 /** The texts used last, and what workers say of them. */
 export class KnownTexts {
-  /** The least recently used first. */
-  readonly #texts = new Map<string, KnownText>();
+  readonly #databases = new RecentMap<DatabaseId, RecentMap<string, KnownText>>(DATABASES_MAX);
 
   get(databaseId: DatabaseId, sql: string): KnownText | undefined {
-    if (sql.length > TEXT_LENGTH_MAX) return undefined;
-    const key = `${databaseId} ${sql}`;
-    const text = this.#texts.get(key);
-    if (text === undefined) return undefined;
-    this.#texts.delete(key);
-    this.#texts.set(key, text);
-    return text;
+    return this.#databases.get(databaseId)?.get(sql);
   }
 
   /** A worker is going to run it: shall it judge the text? */
@@ -62,12 +57,10 @@ export class KnownTexts {
   }
 
   #add(databaseId: DatabaseId, sql: string): KnownText {
+    let texts = this.#databases.get(databaseId);
+    if (texts === undefined) this.#databases.set(databaseId, texts = new RecentMap(TEXTS_MAX));
     const text = new KnownText();
-    this.#texts.set(`${databaseId} ${sql}`, text);
-    if (this.#texts.size > TEXTS_MAX) {
-      const [oldest] = this.#texts.keys();
-      this.#texts.delete(oldest as string);
-    }
+    texts.set(sql, text);
     return text;
   }
 }

@@ -1,15 +1,11 @@
+import { wellFormed } from "../base/utf8.ts";
 import type { AnswerWriter } from "./answer_writer.ts";
 import { OutputBuffer } from "./output_buffer.ts";
 
-const FIRST_NOT_ASCII = 0x80;
 /** A text up to this length has its length in its tag. */
 const FIX_TEXT_LENGTH_MAX = 31;
 const TWO_POWER_32 = 0x1_0000_0000;
 const TEXT = new TextEncoder();
-/** Not fatal: SQLite stores any bytes as text. A byte order mark is text like any other. */
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
-/** Texts up to this length are checked byte by byte for being ASCII; longer ones are decoded at once. */
-const SCANNED_BYTES_MAX = 4096;
 
 /**
  * msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md): INTEGER as the shortest int, REAL as float 64, text
@@ -107,12 +103,9 @@ export class MsgpackAnswerWriter implements AnswerWriter {
   }
 
   text(utf8: Uint8Array): void {
-    if (!isAscii(utf8)) {
-      this.string(UTF8.decode(utf8));
-      return;
-    }
-    this.#head(utf8.length, 0xa0, FIX_TEXT_LENGTH_MAX, 0xd9, 0xda);
-    this.#out.append(utf8);
+    const text = wellFormed(utf8);
+    this.#head(text.length, 0xa0, FIX_TEXT_LENGTH_MAX, 0xd9, 0xda);
+    this.#out.append(text);
   }
 
   string(value: string): void {
@@ -167,12 +160,4 @@ export class MsgpackAnswerWriter implements AnswerWriter {
   clear(): void {
     this.#out.length = 0;
   }
-}
-
-function isAscii(bytes: Uint8Array): boolean {
-  if (bytes.length > SCANNED_BYTES_MAX) return false;
-  for (let index = 0; index < bytes.length; index += 1) {
-    if (bytes[index]! >= FIRST_NOT_ASCII) return false;
-  }
-  return true;
 }

@@ -27,9 +27,9 @@ import { type FileSize, LongJobs } from "./long_jobs.ts";
 import { unpackAnswers } from "./packed_answers.ts";
 import { DatabaseCursors } from "./database_cursors.ts";
 import { QueryCosts, type ReadLane, ReadQueue } from "./read_queue.ts";
-import { ShortReads, type ShortReadsOptions } from "./short_reads.ts";
+import { type ShortQuery, ShortReads, type ShortReadsOptions } from "./short_reads.ts";
 import { type Placement, ShortWrites, type ShortWritesOptions } from "./short_writes.ts";
-import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
+import type { EncodedFields } from "./values.ts";
 import { type StartSqlWorker, WorkerSlot } from "./worker_slot.ts";
 
 export interface PoolOptions {
@@ -60,11 +60,7 @@ export type ShortWorkOptions =
   & Pick<ShortReadsOptions, "loadReaders" | "cacheKib">
   & Pick<ShortWritesOptions, "loadWriters">;
 
-export interface PoolQuery {
-  readonly sql: string;
-  readonly parameters: SqlParameters;
-  readonly format: ResultFormat;
-  readonly rowShape: RowShape;
+export interface PoolQuery extends Omit<ShortQuery, "into"> {
   /** For waiting and running together, on the node's clock. */
   readonly deadlineMs: Milliseconds;
   readonly signal?: CancelSignal;
@@ -150,8 +146,8 @@ export class SqlPool {
   }
 
   /** The answer to a short query, at what is published; undefined: it is for `read`. */
-  readShort(database: Database, query: PoolQuery): EncodedFields | undefined {
-    if (this.#shortReads === undefined || this.#refusesQueries || query.signal?.aborted) return undefined;
+  readShort(database: Database, query: ShortQuery): EncodedFields | undefined {
+    if (this.#shortReads === undefined || this.#refusesQueries) return undefined;
     return this.#shortReads.run(database, query);
   }
 
@@ -301,6 +297,7 @@ export class SqlPool {
   /** Finds what overran its time limit, workers and waiting queries; called with every tick. */
   sweep(): void {
     const now = this.#options.clock.nowMs();
+    this.#shortReads?.tick(now);
     this.#refuseLate(now);
     for (const slot of this.#slots) {
       slot.showCancelled();

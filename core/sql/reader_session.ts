@@ -5,12 +5,19 @@ import type { EngineModule } from "./engine.ts";
 import { isShortStatement, type Judgement } from "./judgement.ts";
 import type { ViewSource } from "./page_source.ts";
 import { bindParameters } from "./parameters.ts";
-import { AnswerWriters, type ResultLimits, writeRows } from "./result_encoder.ts";
+import { AnswerWriters, pourRows, type ResultLimits, writeRows } from "./result_encoder.ts";
+import type { RowSink } from "./row_sink.ts";
 import { isShortProgram } from "./short_program.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits } from "./session_limits.ts";
 import { readOnlyError, SchemaChangedError } from "./sql_errors.ts";
 import { type CancelFlag, SqlSession } from "./sql_session.ts";
-import type { EncodedFields, ResultFormat, RowShape, SqlParameters } from "./values.ts";
+import {
+  type EncodedFields,
+  NO_FIELDS,
+  type ResultFormat,
+  type RowShape,
+  type SqlParameters,
+} from "./values.ts";
 import { ViewFiles } from "./view_files.ts";
 
 export interface ReaderSessionOptions {
@@ -34,6 +41,8 @@ export interface QueryJob {
   readonly schemaCookie?: number | undefined;
   /** How often SQLite may read pages for it; beyond that it fails. Missing: as often as it wants. */
   readonly pageReadsMax?: number;
+  /** Takes the rows; the fields are `NO_FIELDS` then. */
+  readonly into?: RowSink | undefined;
 }
 
 /** `columns`, `types`, `rows`. */
@@ -122,9 +131,14 @@ export class ReaderSession {
   #run(compiled: CompiledStatement, job: QueryJob): EncodedFields {
     const { engine } = compiled;
     bindParameters(engine, job.parameters);
-    const writer = this.#writers.get(job.format);
     const firstRow = engine.step();
-    writeRows(writer, engine, firstRow, compiled.columns(job.format, job.rowShape), this.#resultLimits);
+    if (job.into !== undefined) {
+      pourRows(job.into, engine, firstRow, compiled.columns(), this.#resultLimits);
+      return NO_FIELDS;
+    }
+    const writer = this.#writers.get(job.format);
+    const columns = compiled.encodedColumns(job.format, job.rowShape);
+    writeRows(writer, engine, firstRow, columns, this.#resultLimits);
     return { format: job.format, count: FIELD_COUNT, bytes: writer.take() };
   }
 

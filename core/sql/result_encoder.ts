@@ -3,6 +3,7 @@ import type { AnswerWriter } from "./answer_writer.ts";
 import { type EngineStatement, StorageClass } from "./engine.ts";
 import { JsonAnswerWriter } from "./json_answer_writer.ts";
 import { MsgpackAnswerWriter } from "./msgpack_answer_writer.ts";
+import type { ResultColumn, RowSink, ValueSink } from "./row_sink.ts";
 import type { ResultFormat, RowShape } from "./values.ts";
 
 export interface ResultLimits {
@@ -46,19 +47,18 @@ export interface EncodedColumns {
 
 /** Columns change only with a recompilation, so the encoded form is kept with the statement. */
 export function encodeColumns(
-  names: readonly string[],
+  columns: readonly ResultColumn[],
   format: ResultFormat,
   shape: RowShape,
-  /** Of each column; needed for `typed_arrays`. */
-  declaredTypes: readonly (string | undefined)[] = [],
 ): EncodedColumns {
+  const names = columns.map(({ name }) => name);
   const writer = format === "json" ? new JsonAnswerWriter() : new MsgpackAnswerWriter();
   const keys = shape === "objects" ? distinctNames(names) : names;
   writer.key("columns");
   writer.beginArray(keys.length);
   keys.forEach((name, index) => {
     if (index > 0) writer.separator();
-    if (shape === "typed_arrays") writeTypedColumn(writer, name, declaredTypes[index]);
+    if (shape === "typed_arrays") writeTypedColumn(writer, name, columns[index]?.declaredType);
     else writer.string(name);
   });
   writer.endArray();
@@ -150,7 +150,33 @@ function writeTypes(writer: AnswerWriter, seen: Uint8Array, position: number): v
   writer.moveTailTo(position, middle);
 }
 
-function writeColumn(writer: AnswerWriter, statement: EngineStatement, column: number): number {
+/**
+ * Runs the statement to its end and gives its rows to `sink`.
+ *
+ * @param firstRow as for `writeRows`
+ * @throws NodeError result_too_large
+ */
+export function pourRows(
+  sink: RowSink,
+  statement: EngineStatement,
+  firstRow: boolean,
+  columns: readonly ResultColumn[],
+  limits: ResultLimits,
+): void {
+  sink.begin(columns);
+  const { length: count } = columns;
+  let rows = 0;
+  for (let hasRow = firstRow; hasRow; hasRow = statement.step()) {
+    if (rows >= limits.rowsMax) throw tooLarge("rows", "result_rows", limits.rowsMax);
+    rows += 1;
+    sink.startRow();
+    for (let column = 0; column < count; column += 1) writeColumn(sink, statement, column);
+    if (sink.length > limits.bytesMax) throw tooLarge("bytes", limits.bytesName, limits.bytesMax);
+  }
+  sink.end();
+}
+
+function writeColumn(writer: ValueSink, statement: EngineStatement, column: number): number {
   const type = statement.columnType(column);
   if (type === StorageClass.integer) writer.integer(statement.columnInteger(column));
   else if (type === StorageClass.text) writer.text(statement.columnText(column));

@@ -8,11 +8,17 @@ import type { DatabaseCursors } from "./database_cursors.ts";
 import { type KnownText, KnownTexts } from "./known_texts.ts";
 import type { Verdict } from "./messages.ts";
 import type { OpenReaders, OpenReadersOptions } from "./open_readers.ts";
-import type { PoolQuery } from "./pool.ts";
 import type { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { SchemaChangedError } from "./sql_errors.ts";
-import { type EncodedFields, sizeOfParameters } from "./values.ts";
+import type { RowSink } from "./row_sink.ts";
+import {
+  type EncodedFields,
+  type ResultFormat,
+  type RowShape,
+  sizeOfParameters,
+  type SqlParameters,
+} from "./values.ts";
 
 export interface ShortReadsOptions {
   /** Loads what reads, and compiles SQLite, for this thread: not before there is a query that is worth it. */
@@ -27,6 +33,15 @@ export interface ShortReadsOptions {
   readonly segments: () => { readonly version: number; readonly list: readonly SegmentInfo[] };
 }
 
+export interface ShortQuery {
+  readonly sql: string;
+  readonly parameters: SqlParameters;
+  readonly format: ResultFormat;
+  readonly rowShape: RowShape;
+  /** Takes the rows, if it is answered here. */
+  readonly into?: RowSink | undefined;
+}
+
 /** Databases kept open on this thread: each costs an instance, and its page cache. */
 const DATABASES_MAX = 4;
 /** An instance takes 2 to 3 ms to make: a database gives its place to another one only when it is not used any more. */
@@ -35,6 +50,8 @@ const UNUSED_MS = 10_000;
 const PAGE_READS_MAX = 64;
 /** Of the session's questions whether to stop, which come every 1,000 operations. */
 const BUDGET_QUESTIONS = 1;
+/** The budget ends a query long before any time limit; the session still has to ask it. */
+const DEADLINE_MS: Milliseconds = Number.MAX_VALUE;
 /** Characters and bytes to bind. */
 const PARAMETERS_SIZE_MAX = 16 * 1024;
 
@@ -62,8 +79,9 @@ export class ShortReads {
   #segmentsVersion = -1;
   readonly #texts = new KnownTexts();
   #readers: OpenReaders | undefined;
-  /** When each database that has a place here was last read. */
+  /** When each database that has a place here was last read, on the clock of `tick`. */
   readonly #usedMs = new Map<DatabaseId, Milliseconds>();
+  #nowMs: Milliseconds;
   #hasFailed = false;
   readonly #budget = new Budget();
   /** Queries run here since the start. */
@@ -71,11 +89,17 @@ export class ShortReads {
 
   constructor(options: ShortReadsOptions) {
     this.#options = options;
+    this.#nowMs = options.clock.nowMs();
     this.#segments = new SegmentReader(options.disk, []);
   }
 
+  /** To be called often, beside 10 s: a look at the clock for every query would cost more. */
+  tick(nowMs: Milliseconds): void {
+    this.#nowMs = nowMs;
+  }
+
   /** The answer at what is published, or undefined: then it is a worker's. */
-  run(database: Database, query: PoolQuery): EncodedFields | undefined {
+  run(database: Database, query: ShortQuery): EncodedFields | undefined {
     const text = this.#texts.get(database.id, query.sql);
     if (text?.schemaCookie === undefined) return undefined;
     if (sizeOfParameters(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
@@ -91,18 +115,19 @@ export class ShortReads {
     session: ReaderSession,
     database: Database,
     text: KnownText,
-    { sql, parameters, deadlineMs, format, rowShape }: PoolQuery,
+    { sql, parameters, format, rowShape, into }: ShortQuery,
   ): EncodedFields | undefined {
     this.#follow(database);
-    this.#usedMs.set(database.id, this.#options.clock.nowMs());
+    this.#usedMs.set(database.id, this.#nowMs);
     this.#budget.begin(BUDGET_QUESTIONS);
     try {
       const { fields } = session.query({
         sql,
         parameters,
-        deadlineMs,
+        deadlineMs: DEADLINE_MS,
         format,
         rowShape,
+        into,
         viewIndex: database.published,
         schemaCookie: text.schemaCookie,
         pageReadsMax: PAGE_READS_MAX,
@@ -169,7 +194,7 @@ export class ShortReads {
 
   /** False when all places are in use, and for one that is being opened or was lost just now. */
   #takePlace(databaseId: DatabaseId): boolean {
-    const nowMs = this.#options.clock.nowMs();
+    const nowMs = this.#nowMs;
     const usedMs = this.#usedMs.get(databaseId);
     if (usedMs !== undefined && nowMs - usedMs < UNUSED_MS) return false;
     if (usedMs === undefined && this.#usedMs.size === DATABASES_MAX) {

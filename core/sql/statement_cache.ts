@@ -1,34 +1,33 @@
+import { RecentMap } from "../base/recent_map.ts";
 import type { CompiledStatement } from "./compiled_statement.ts";
 
-/** Compiled statements by their text, the least recently used one closed first. */
+/** Compiled statements by their text; those that were not used for a while are closed. */
 export class StatementCache {
-  readonly #countMax: number;
-  readonly #statements = new Map<string, CompiledStatement>();
+  readonly #statements: RecentMap<string, CompiledStatement>;
 
   constructor(countMax: number) {
-    this.#countMax = countMax;
+    this.#statements = new RecentMap(countMax);
   }
 
-  /** Takes the statement out: while it runs nobody else can get or close it. */
+  /** The statement is the caller's until it is `put` back: while it runs nobody else can get or close it. */
   take(sql: string): CompiledStatement | undefined {
     const statement = this.#statements.get(sql);
-    if (statement !== undefined) this.#statements.delete(sql);
+    if (statement === undefined || statement.isTaken) return undefined;
+    statement.isTaken = true;
     return statement;
   }
 
   /** The statement must be reset. */
   put(sql: string, statement: CompiledStatement): void {
-    this.#statements.get(sql)?.engine.finalize();
-    this.#statements.delete(sql);
-    this.#statements.set(sql, statement);
-    if (this.#statements.size <= this.#countMax) return;
-    const [oldestSql, oldest] = this.#statements.entries().next().value!;
-    this.#statements.delete(oldestSql);
-    oldest.engine.finalize();
+    statement.isTaken = false;
+    if (this.#statements.get(sql) === statement) return;
+    const gone = this.#statements.set(sql, statement);
+    // One that is taken comes back, and finds its place or makes another one.
+    if (gone?.isTaken === false) gone.engine.finalize();
   }
 
   clear(): void {
-    for (const statement of this.#statements.values()) statement.engine.finalize();
+    for (const { engine, isTaken } of this.#statements.values()) if (!isTaken) engine.finalize();
     this.#statements.clear();
   }
 }

@@ -32,6 +32,9 @@ export interface EncodedFields {
   readonly bytes: Uint8Array;
 }
 
+/** In place of fields where a sink has taken the rows. */
+export const NO_FIELDS: EncodedFields = { format: "msgpack", count: 0, bytes: new Uint8Array(0) };
+
 /** Characters and bytes to bind. */
 export function sizeOfParameters(parameters: SqlParameters): number {
   let size = 0;

@@ -256,7 +256,13 @@ export class WriteRunner {
     const firstRow = engine.step();
     const start = writer.length;
     if (compiled.returnsRows) {
-      writeRows(writer, engine, firstRow, compiled.columns(target.format, target.rowShape), target.limits);
+      writeRows(
+        writer,
+        engine,
+        firstRow,
+        compiled.encodedColumns(target.format, target.rowShape),
+        target.limits,
+      );
     } else {
       assert(!firstRow, "A statement without columns returned a row");
     }

@@ -3,6 +3,8 @@ import type { Response } from "./response.ts";
 /** What a request is answered with, before it is bytes. */
 export type Answer =
   | { readonly kind: "response"; readonly response: Response }
+  /** A whole message. */
+  | { readonly kind: "message"; readonly bytes: Uint8Array }
   /** Whole messages; after a failure in the middle a Failure takes the place of the next. */
   | {
     readonly kind: "parts";

@@ -7,11 +7,10 @@ import { Dispatcher, type DispatcherContext } from "./dispatcher.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE, FailureCode, failureOf } from "./failure_codes.ts";
 import { type Frame, FrameError } from "./frame.ts";
-import type { ByteBudget, FrameStream } from "./frame_stream.ts";
+import { type ByteBudget, type FrameStream, SendError } from "./frame_stream.ts";
 import { decodeHandshake } from "./handshake.ts";
 import { Interruption } from "./interruption.ts";
 import { decodeRequest } from "./request_codec.ts";
-import { RequestType } from "./request.ts";
 import type { Response } from "./response.ts";
 import { writeResponse } from "./response_codec.ts";
 
@@ -73,7 +72,7 @@ export class DqliteConnection {
       // What comes next is read already now: it may be an Interrupt, or the end.
       next = stream.next();
       this.#isServing = true;
-      const goesOn = await this.#serve(this.#dispatcher, frame, interruptedBy(next));
+      const goesOn = await this.#serve(this.#dispatcher, frame, new Interruption(next));
       this.#isServing = false;
       stream.release(frame);
       if (!goesOn || this.#isDraining) return;
@@ -82,20 +81,30 @@ export class DqliteConnection {
 
   /** @returns whether the connection goes on */
   async #serve(dispatcher: Dispatcher, frame: Frame, signal: CancelSignal): Promise<boolean> {
+    const { answers } = this.#context;
+    let sending = 0;
     try {
-      const { answers } = this.#context;
       if (answers.bytes > answers.bytesMax) throw new FailureError(FAILURE.answersFull);
-      return await this.#send(await dispatcher.answer(decodeRequest(frame), signal), signal);
+      const found = dispatcher.answer(decodeRequest(frame), signal);
+      const answer = found instanceof Promise ? await found : found;
+      if (answer.kind !== "message") return await this.#send(answer, signal);
+      // Most requests are short queries: they wait for the socket only.
+      sending = answer.bytes.byteLength;
+      answers.bytes += sending;
+      await this.stream.write(answer.bytes);
+      return true;
     } catch (error) {
       if (error instanceof SendError) return false;
       this.#report(error);
       await this.#write({ kind: "failure", ...failureOf(error) });
       return true;
+    } finally {
+      answers.bytes -= sending;
     }
   }
 
   /** @throws SendError when the client is gone; anything else is what made the rest of the answer impossible */
-  #send(answer: Answer, signal: CancelSignal): boolean | Promise<boolean> {
+  #send(answer: Exclude<Answer, { kind: "message" }>, signal: CancelSignal): boolean | Promise<boolean> {
     switch (answer.kind) {
       case "response":
         return this.#write(answer.response);
@@ -110,11 +119,11 @@ export class DqliteConnection {
 
   async #sendStream({ chunks }: Extract<Answer, { kind: "stream" }>): Promise<boolean> {
     try {
-      for await (const chunk of chunks) await this.#writeBytes(chunk);
+      for await (const chunk of chunks) await this.stream.write(chunk);
     } catch (error) {
       this.#report(error);
       // The head of the message has promised bytes that do not exist.
-      throw new SendError();
+      throw new SendError("The rest of the answer is missing", { cause: error });
     }
     return true;
   }
@@ -127,7 +136,7 @@ export class DqliteConnection {
     answers.bytes += bytes;
     try {
       for (const part of parts) {
-        await this.#writeBytes(part);
+        await this.stream.write(part);
         // The client drops the rest anyway; it waits for the answer to its Interrupt.
         if (signal.aborted) break;
       }
@@ -140,14 +149,8 @@ export class DqliteConnection {
   async #write(response: Response): Promise<true> {
     const writer = new TupleWriter();
     writeResponse(writer, response);
-    await this.#writeBytes(writer.take());
+    await this.stream.write(writer.take());
     return true;
-  }
-
-  #writeBytes(bytes: Uint8Array): Promise<void> {
-    return this.stream.write(bytes).catch(() => {
-      throw new SendError();
-    });
   }
 
   /** Where the next frame begins is not known any more: the client is told why, as far as it still listens. */
@@ -161,17 +164,4 @@ export class DqliteConnection {
       error instanceof SendError;
     if (!isExpected) this.#context.onFailure(error);
   }
-}
-
-/** The client is gone, or does not take its answer. */
-class SendError extends Error {}
-
-/** Broken off by an Interrupt, by the end, and by a frame that is none: its error waits for whoever awaits the frame. */
-function interruptedBy(next: Promise<Frame | undefined>): CancelSignal {
-  const interruption = new Interruption();
-  const abort = (): void => interruption.abort();
-  next.then((frame) => {
-    if (frame === undefined || frame.type === RequestType.interrupt) abort();
-  }, abort);
-  return interruption;
 }

@@ -5,6 +5,11 @@ import { type Frame, FRAME_HEAD_BYTES, FrameError } from "./frame.ts";
 /** Room that a frame may take before its bytes are there: an announced length alone costs no more than this. */
 const UNSENT_BYTES_MAX = 64 * 1024;
 
+/** Up to this size a loop over the bytes is faster than a view and a copy. */
+const SHORT_BYTES = 64;
+
+const NOTHING = new Uint8Array(0);
+
 interface Head {
   readonly type: number;
   readonly schema: number;
@@ -20,7 +25,8 @@ interface Head {
  */
 export class FrameReader {
   readonly #bodyBytesMax: number;
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = NOTHING;
+  #chunkEnd = 0;
   /** Bytes of the chunk that are taken. */
   #taken = 0;
   /** Beginning of a word that the end of a chunk has cut: a head, or the first word of the stream. */
@@ -28,7 +34,7 @@ export class FrameReader {
   readonly #wordView = new DataView(this.#word.buffer);
   #wordFilled = 0;
   #head: Head | undefined;
-  #body = new Uint8Array(0);
+  #body: Uint8Array = NOTHING;
   #bodyFilled = 0;
 
   /** @param bodyBytesMax largest body that is accepted; checked before anything is allocated */
@@ -38,16 +44,17 @@ export class FrameReader {
 
   /** Bytes are held that are no complete frame yet. */
   get isMidFrame(): boolean {
-    return this.#wordFilled > 0 || this.#head !== undefined || this.#taken < this.#chunk.byteLength;
+    return this.#wordFilled > 0 || this.#head !== undefined || this.#taken < this.#chunkEnd;
   }
 
-  /** The next bytes of the stream. Everything complete of the chunk before must have been taken. */
-  push(chunk: Uint8Array): void {
+  /** The next bytes of the stream, up to `end`. Everything complete of the chunk before must have been taken. */
+  push(chunk: Uint8Array, end = chunk.byteLength): void {
     assert(
-      this.#taken === this.#chunk.byteLength,
-      () => `${this.#chunk.byteLength - this.#taken} bytes of the last chunk are not taken yet`,
+      this.#taken === this.#chunkEnd,
+      () => `${this.#chunkEnd - this.#taken} bytes of the last chunk are not taken yet`,
     );
     this.#chunk = chunk;
+    this.#chunkEnd = end;
     this.#taken = 0;
   }
 
@@ -73,14 +80,14 @@ export class FrameReader {
       this.#bodyFilled = 0;
     }
     const { type, schema, bodyBytes } = this.#head;
-    while (this.#bodyFilled < bodyBytes && this.#taken < this.#chunk.byteLength) {
+    while (this.#bodyFilled < bodyBytes && this.#taken < this.#chunkEnd) {
       if (this.#bodyFilled === this.#body.byteLength) this.#growBody(bodyBytes);
       this.#bodyFilled += this.#moveInto(this.#body, this.#bodyFilled, this.#body.byteLength);
     }
     if (this.#bodyFilled < bodyBytes) return undefined;
     const body = this.#body;
     this.#head = undefined;
-    this.#body = new Uint8Array(0);
+    this.#body = NOTHING;
     return { type, schema, body };
   }
 
@@ -102,8 +109,10 @@ export class FrameReader {
 
   /** Moves bytes of the chunk to `target` from `offset` up to `end` and returns how many. */
   #moveInto(target: Uint8Array, offset: number, end: number): number {
-    const count = Math.min(end - offset, this.#chunk.byteLength - this.#taken);
-    if (count > 0) target.set(this.#chunk.subarray(this.#taken, this.#taken + count), offset);
+    const count = Math.min(end - offset, this.#chunkEnd - this.#taken);
+    const from = this.#taken;
+    if (count > SHORT_BYTES) target.set(this.#chunk.subarray(from, from + count), offset);
+    else for (let at = 0; at < count; at++) target[offset + at] = this.#chunk[from + at]!;
     this.#taken += count;
     return count;
   }

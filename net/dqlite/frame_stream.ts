@@ -1,5 +1,5 @@
 import type { Milliseconds } from "../../core/base/ids.ts";
-import type { Clock } from "../../core/base/ports.ts";
+import { Deadline } from "../tcp/deadline.ts";
 import { type Frame, FRAME_HEAD_BYTES, FrameError } from "./frame.ts";
 import { FrameReader } from "./frame_reader.ts";
 
@@ -27,13 +27,17 @@ export interface FrameStreamLimits {
 
 const CHUNK_BYTES = 16 * 1024;
 
+/** The client is gone, or does not take its answer. */
+export class SendError extends Error {
+  override name = "SendError";
+}
+
 /**
- * Frames in, bytes out, over one socket. Deadlines are numbers that the server's sweep compares, not timers; one that
- * has passed closes the socket. One read and one write may be under way at once.
+ * Frames in, bytes out, over one socket. The server's sweep looks at the deadlines; one that has passed closes the socket.
+ * One read and one write may be under way at once.
  */
 export class FrameStream {
   readonly #stream: ByteStream;
-  readonly #clock: Clock;
   readonly #limits: FrameStreamLimits;
   readonly #budget: ByteBudget;
   readonly #reader = new FrameReader();
@@ -41,29 +45,20 @@ export class FrameStream {
   /** Bytes of the budget that are this connection's. */
   #held = 0;
   #isClosed = false;
-  #readDeadlineMs: Milliseconds;
-  #idleDeadlineMs: Milliseconds = Infinity;
-  #writeDeadlineMs: Milliseconds = Infinity;
+  readonly #reading = new Deadline();
+  readonly #idle = new Deadline();
+  readonly #writing = new Deadline();
 
-  constructor(stream: ByteStream, clock: Clock, limits: FrameStreamLimits, budget: ByteBudget) {
+  constructor(stream: ByteStream, limits: FrameStreamLimits, budget: ByteBudget) {
     this.#stream = stream;
-    this.#clock = clock;
     this.#limits = limits;
     this.#budget = budget;
-    this.#readDeadlineMs = clock.nowMs() + limits.readMsMax;
+    this.#reading.set(limits.readMsMax);
   }
 
   /** The word the connection opens with; undefined when the client leaves before. */
-  async word(): Promise<DataView | undefined> {
-    for (;;) {
-      const word = this.#reader.takeWord();
-      if (word !== undefined) {
-        this.#release(FRAME_HEAD_BYTES);
-        this.#readDeadlineMs = Infinity;
-        return word;
-      }
-      if (!this.#take(await this.#read())) return undefined;
-    }
+  word(): Promise<DataView | undefined> {
+    return this.#received(this.#takeWord);
   }
 
   /**
@@ -71,18 +66,8 @@ export class FrameStream {
    *
    * @throws FrameError
    */
-  async next(): Promise<Frame | undefined> {
-    for (;;) {
-      const frame = this.#reader.next();
-      if (frame !== undefined) {
-        this.#readDeadlineMs = Infinity;
-        return frame;
-      }
-      this.#readDeadlineMs = this.#reader.isMidFrame
-        ? this.#clock.nowMs() + this.#limits.readMsMax
-        : Infinity;
-      if (!this.#take(await this.#read())) return undefined;
-    }
+  next(): Promise<Frame | undefined> {
+    return this.#received(this.#takeFrame);
   }
 
   release(frame: Frame): void {
@@ -91,21 +76,30 @@ export class FrameStream {
 
   /** Says whether the client's next request is all that is waited for. */
   set isIdle(isIdle: boolean) {
-    this.#idleDeadlineMs = isIdle ? this.#clock.nowMs() + this.#limits.idleMsMax : Infinity;
+    this.#idle.set(isIdle ? this.#limits.idleMsMax : Infinity);
   }
 
-  /** Writes all bytes. Rejects when the client is gone or does not take them in time. */
+  /**
+   * Writes all bytes.
+   *
+   * @throws SendError when the client is gone or does not take them in time
+   */
   async write(bytes: Uint8Array): Promise<void> {
-    for (let offset = 0; offset < bytes.byteLength;) {
-      this.#writeDeadlineMs = this.#clock.nowMs() + this.#limits.writeMsMax;
-      offset += await this.#stream.write(offset === 0 ? bytes : bytes.subarray(offset));
+    try {
+      for (let offset = 0; offset < bytes.byteLength;) {
+        this.#writing.set(this.#limits.writeMsMax);
+        offset += await this.#stream.write(offset === 0 ? bytes : bytes.subarray(offset));
+      }
+    } catch (cause) {
+      throw new SendError("The client is gone, or does not take its answer", { cause });
     }
-    this.#writeDeadlineMs = Infinity;
+    this.#writing.set(Infinity);
   }
 
   /** Called by the server's sweep. */
   expire(nowMs: Milliseconds): void {
-    if (nowMs >= Math.min(this.#readDeadlineMs, this.#idleDeadlineMs, this.#writeDeadlineMs)) this.close();
+    const deadlines = [this.#reading, this.#idle, this.#writing];
+    if (deadlines.some((deadline) => deadline.hasPassed(nowMs))) this.close();
   }
 
   close(): void {
@@ -119,9 +113,35 @@ export class FrameStream {
     }
   }
 
-  #read(): Promise<number | null> {
-    // A broken socket is an ended one.
-    return this.#stream.read(this.#chunk).catch(() => null);
+  readonly #takeWord = (): DataView | undefined => {
+    const word = this.#reader.takeWord();
+    if (word === undefined) return undefined;
+    this.#release(FRAME_HEAD_BYTES);
+    this.#reading.set(Infinity);
+    return word;
+  };
+
+  readonly #takeFrame = (): Frame | undefined => {
+    const frame = this.#reader.next();
+    const isMidFrame = frame === undefined && this.#reader.isMidFrame;
+    this.#reading.set(isMidFrame ? this.#limits.readMsMax : Infinity);
+    return frame;
+  };
+
+  /** Reads until `take` finds what it looks for. */
+  async #received<T>(take: () => T | undefined): Promise<T | undefined> {
+    for (;;) {
+      const found = take();
+      if (found !== undefined) return found;
+      let count: number | null;
+      try {
+        count = await this.#stream.read(this.#chunk);
+      } catch {
+        // A broken socket is an ended one.
+        return undefined;
+      }
+      if (!this.#take(count)) return undefined;
+    }
   }
 
   /** @returns false at the end */
@@ -132,7 +152,7 @@ export class FrameStream {
     if (this.#budget.bytes > this.#budget.bytesMax) {
       throw new FrameError("Cannot receive the frame: the frames of all clients together are too large now");
     }
-    this.#reader.push(this.#chunk.subarray(0, count));
+    this.#reader.push(this.#chunk, count);
     return true;
   }
 

@@ -1,15 +1,31 @@
 import type { CancelSignal } from "../../core/base/ports.ts";
+import type { Frame } from "./frame.ts";
+import { RequestType } from "./request.ts";
 
-/** Tells one query that its client does not want it any more. An AbortController would cost more than the rest of a short query. */
+/**
+ * Tells a query that its client does not want it any more: aborts with an Interrupt, with the end of the connection, and
+ * with a frame that is none. What comes next is looked at only for those who ask: most queries are over before, and an
+ * AbortController would cost more than the rest of a short one.
+ */
 export class Interruption implements CancelSignal {
+  /** Until somebody asks. */
+  #next: Promise<Frame | undefined> | undefined;
   #aborted = false;
   #listeners: Set<() => void> | undefined;
 
+  /** @param next what the client sends next; its error waits for whoever awaits the frame */
+  constructor(next: Promise<Frame | undefined>) {
+    this.#next = next;
+  }
+
+  /** False for a moment more when asked for the first time. */
   get aborted(): boolean {
+    this.#watch();
     return this.#aborted;
   }
 
   addEventListener(_type: "abort", listener: () => void): void {
+    this.#watch();
     (this.#listeners ??= new Set()).add(listener);
   }
 
@@ -17,8 +33,15 @@ export class Interruption implements CancelSignal {
     this.#listeners?.delete(listener);
   }
 
-  abort(): void {
-    if (this.#aborted) return;
+  #watch(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    next?.then((frame) => {
+      if (frame === undefined || frame.type === RequestType.interrupt) this.#abort();
+    }, () => this.#abort());
+  }
+
+  #abort(): void {
     this.#aborted = true;
     for (const listener of this.#listeners ?? []) listener();
     this.#listeners = undefined;

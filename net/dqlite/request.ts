@@ -42,7 +42,7 @@ export type Role = (typeof Role)[keyof typeof Role];
  * A prepared statement and its parameters; `schema` is the form in which they are sent. Database ids are given by the
  * server in the answer to `open`, statement ids in the answer to `prepare`.
  */
-interface OfStatement {
+export interface OfStatement {
   readonly schema: ParameterForm;
   readonly databaseId: number;
   readonly statementId: number;

@@ -1,12 +1,19 @@
 import { assertNever } from "../../core/base/assert.ts";
-import { type ParameterForm, readParameters, type Tuple, writeParameters } from "../wire/tuple.ts";
+import { readParameters, writeParameters } from "../wire/tuple.ts";
 import { TupleReader } from "../wire/tuple_reader.ts";
 import type { TupleWriter } from "../wire/tuple_writer.ts";
 import { readRead, readWrite, writeRead, writeWrite } from "./call_codec.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
 import { beginFrame, endFrame, type Frame } from "./frame.ts";
-import { type Request, type RequestKind, RequestType, Role, type Unsigned } from "./request.ts";
+import {
+  type OfStatement,
+  type Request,
+  type RequestKind,
+  RequestType,
+  Role,
+  type Unsigned,
+} from "./request.ts";
 
 type Schema = 0 | 1;
 type Decode = (reader: TupleReader, schema: Schema) => Request;
@@ -28,8 +35,8 @@ const DECODERS: Record<RequestKind, Decode> = {
     vfs: reader.text("the name of the VFS"),
   }),
   prepare: (reader, schema) => ({ kind: "prepare", schema, ...decodeText(reader) }),
-  exec: (reader, schema) => ({ kind: "exec", schema, ...decodeBound(reader, schema) }),
-  query: (reader, schema) => ({ kind: "query", schema, ...decodeBound(reader, schema) }),
+  exec: (reader, schema) => decodeBound("exec", reader, schema),
+  query: (reader, schema) => decodeBound("query", reader, schema),
   finalize: (reader) => ({ kind: "finalize", ...decodeStatement(reader) }),
   exec_sql: (reader, schema) => ({
     kind: "exec_sql",
@@ -172,11 +179,15 @@ function decodeStatement(reader: TupleReader): { databaseId: number; statementId
   };
 }
 
-function decodeBound(
+/** Field by field: these are the requests that come by the ten thousand. */
+function decodeBound<K extends "exec" | "query">(
+  kind: K,
   reader: TupleReader,
-  form: ParameterForm,
-): { databaseId: number; statementId: number; parameters: Tuple } {
-  return { ...decodeStatement(reader), parameters: readParameters(reader, form) };
+  schema: Schema,
+): OfStatement & { readonly kind: K } {
+  const databaseId = reader.u32("the id of the database");
+  const statementId = reader.u32("the id of the statement");
+  return { kind, schema, databaseId, statementId, parameters: readParameters(reader, schema) };
 }
 
 function decodeNodeId(reader: TupleReader): Unsigned {

@@ -34,7 +34,6 @@ export class DqliteServer implements ConnectionContext {
   readonly createDatabases: boolean;
   readonly answers: ByteBudget = { bytes: 0, bytesMax: LIMITS.responsesBytesMax };
   readonly #frames: ByteBudget = { bytes: 0, bytesMax: LIMITS.requestBodiesBytesMax };
-  readonly #clock: Clock;
   readonly #events: EventSink;
   readonly #limits: ServerLimits;
   readonly #port: number;
@@ -44,7 +43,6 @@ export class DqliteServer implements ConnectionContext {
   constructor(options: DqliteServerOptions) {
     this.node = options.node;
     this.createDatabases = options.createDatabases ?? true;
-    this.#clock = options.clock;
     this.#events = options.events;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     const listener = listen(options.hostname, options.port, "--wire");
@@ -82,7 +80,7 @@ export class DqliteServer implements ConnectionContext {
 
   #open(socket: Deno.TcpConn): ServedConnection | undefined {
     if (this.connectionCount >= this.#limits.connectionCountMax) return undefined;
-    const stream = new FrameStream(socket, this.#clock, this.#limits, this.#frames);
+    const stream = new FrameStream(socket, this.#limits, this.#frames);
     const connection = new DqliteConnection(stream, this);
     return {
       run: () => connection.run(),

@@ -1,7 +1,8 @@
 import type { CancelSignal } from "../../core/base/ports.ts";
-import type { NodeService, Transaction } from "../../core/node/service.ts";
+import type { NodeService, QueryRequest, Transaction } from "../../core/node/service.ts";
 import { NodeError } from "../../core/base/errors.ts";
 import { LIMITS } from "../../core/base/limits.ts";
+import type { RowSink } from "../../core/sql/row_sink.ts";
 import type { EncodedFields, SqlParameter } from "../../core/sql/values.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
@@ -40,16 +41,24 @@ export class Session {
     return this.#state.kind === "open";
   }
 
+  /** Runs a query if there is nothing to wait for (`NodeService.queryNow`). @returns whether `into` has its rows */
+  queryNow({ kind, text }: SqlStatement, parameters: readonly SqlParameter[], into: RowSink): boolean {
+    if (kind !== "read" || this.#state.kind !== "none") return false;
+    return this.#node.queryNow(this.#queryOf(text, parameters, into)) !== undefined;
+  }
+
   /**
    * Runs a statement where it belongs: in the open transaction, as a query, as a write, or on the transaction itself.
    *
    * @param signal stops a query, and a statement inside a transaction; another write cannot be stopped once it is sent
+   * @param into may take the rows of a query
    * @returns undefined for BEGIN, COMMIT and ROLLBACK
    */
   run(
     statement: SqlStatement,
     parameters: readonly SqlParameter[],
     signal: CancelSignal,
+    into?: RowSink,
   ): Promise<EncodedFields | undefined> {
     switch (statement.kind) {
       case "begin":
@@ -70,7 +79,7 @@ export class Session {
           return this.#runInTransaction(statement.text, parameters, signal);
         }
         return statement.kind === "read"
-          ? this.#query(statement.text, parameters, signal)
+          ? this.#query(statement.text, parameters, signal, into)
           : this.#write(statement.text, parameters);
     }
   }
@@ -99,16 +108,26 @@ export class Session {
     sql: string,
     parameters: readonly SqlParameter[],
     signal: CancelSignal,
+    into?: RowSink,
   ): Promise<EncodedFields> {
-    const database = this.#database;
     try {
-      const request = { ...ANSWER, database, sql, parameters, level: "linearizable", signal } as const;
-      return (await this.#node.query(request)).fields;
+      return (await this.#node.query(this.#queryOf(sql, parameters, into, signal))).fields;
     } catch (error) {
       // A PRAGMA that sets something, say.
       if (error instanceof NodeError && error.code === "read_only") return await this.#write(sql, parameters);
       throw error;
     }
+  }
+
+  #queryOf(
+    sql: string,
+    parameters: readonly SqlParameter[],
+    into: RowSink | undefined,
+    signal?: CancelSignal,
+  ): QueryRequest {
+    const { format, rowShape, timeoutMs } = ANSWER;
+    const database = this.#database;
+    return { database, sql, parameters, level: "linearizable", timeoutMs, format, rowShape, signal, into };
   }
 
   async #write(sql: string, parameters: readonly SqlParameter[]): Promise<EncodedFields> {

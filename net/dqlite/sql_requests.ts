@@ -19,6 +19,7 @@ import type {
   QuerySqlRequest,
   Unsigned,
 } from "./request.ts";
+import { RowsSink } from "./rows_sink.ts";
 import { Session } from "./session.ts";
 import { type SqlStatement, statementsOf } from "./sql_text.ts";
 import { StatementTable } from "./statement_table.ts";
@@ -32,6 +33,7 @@ export class SqlRequests {
   readonly #node: NodeService;
   readonly #createDatabases: boolean;
   readonly #statements = new StatementTable();
+  readonly #rows = new RowsSink();
   #session: Session | undefined;
   #isClosed = false;
   #lastInsertRowid: number | bigint = 0;
@@ -86,13 +88,16 @@ export class SqlRequests {
     return this.#runForResult(session, statementsOf(sql), parameters, signal);
   }
 
-  query(request: QueryRequest, signal: CancelSignal): Promise<Answer> {
+  query(request: QueryRequest, signal: CancelSignal): Answer | Promise<Answer> {
     const session = this.#sessionOf(request.databaseId);
     const statement = this.#statements.get(request.statementId);
     return this.#runForRows(session, statement, request.parameters, signal);
   }
 
-  querySql({ databaseId, sql, parameters }: QuerySqlRequest, signal: CancelSignal): Promise<Answer> {
+  querySql(
+    { databaseId, sql, parameters }: QuerySqlRequest,
+    signal: CancelSignal,
+  ): Answer | Promise<Answer> {
     const session = this.#sessionOf(databaseId);
     const { statement, hasTail } = onlyStatement(sql);
     if (hasTail) throw new FailureError(FAILURE.statementTail);
@@ -133,15 +138,29 @@ export class SqlRequests {
     return respond({ kind: "result", lastInsertRowid: this.#lastInsertRowid, changes });
   }
 
-  async #runForRows(
+  #runForRows(
     session: Session,
     statement: SqlStatement,
     tuple: Tuple,
     signal: CancelSignal,
+  ): Answer | Promise<Answer> {
+    const given = parametersOf(tuple);
+    if (given.length > statement.parameterCount) throw new FailureError(FAILURE.parametersRefused);
+    const parameters = parametersFor(statement, given);
+    const rows = this.#rows.clear();
+    if (session.queryNow(statement, parameters, rows)) return rows.answer();
+    return this.#waitForRows(session, statement, parameters, signal);
+  }
+
+  async #waitForRows(
+    session: Session,
+    statement: SqlStatement,
+    parameters: readonly SqlParameter[],
+    signal: CancelSignal,
   ): Promise<Answer> {
-    const parameters = parametersOf(tuple);
-    if (parameters.length > statement.parameterCount) throw new FailureError(FAILURE.parametersRefused);
-    const fields = await session.run(statement, parametersFor(statement, parameters), signal);
+    const rows = this.#rows.clear();
+    const fields = await session.run(statement, parameters, signal, rows);
+    if (rows.isComplete) return rows.answer();
     return { kind: "parts", parts: new AnswerReader(fields).parts(), bytes: fields?.bytes.byteLength ?? 0 };
   }
 

@@ -88,6 +88,8 @@ Deno.test("a query reaches the node with its options and comes back with the ind
     parameters: [1, 9223372036854775807n, Uint8Array.of(0, 255), null, true],
     level: "index",
     index: 5,
+    maxAgeMs: undefined,
+    asOf: undefined,
     timeoutMs: 100,
     format: "json",
     rowShape: "objects",

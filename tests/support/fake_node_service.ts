@@ -43,6 +43,8 @@ export class FakeNodeService implements NodeService {
   backupChunks: readonly Uint8Array[] = [new TextEncoder().encode("SQLite format 3\0"), new Uint8Array(100)];
   backupReleased = false;
 
+  queryNow(): undefined {}
+
   async query(request: QueryRequest): Promise<QueryAnswer> {
     this.queries.push(request);
     this.#throwFailure();

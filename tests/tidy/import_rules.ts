@@ -87,6 +87,7 @@ const AREAS: readonly Area[] = [
       code("net/wire/"),
       BASE,
       types("core/node/service.ts"),
+      types("core/sql/row_sink.ts"),
       types("core/sql/values.ts"),
     ],
     packages: [],

@@ -1,3 +1,4 @@
+import type { QueryRequest } from "../../../core/node/service.ts";
 import { QueryRequestBody } from "../../api/schemas.ts";
 import type { Call } from "../call.ts";
 import type { HttpResponse } from "../http_message.ts";
@@ -6,19 +7,20 @@ import type { HttpResponse } from "../http_message.ts";
 export async function query(call: Call): Promise<HttpResponse> {
   const database = call.database;
   const body = await call.body(QueryRequestBody);
-  const answer = await call.node.query({
+  const request: QueryRequest = {
     database,
     sql: body.sql,
     parameters: body.params,
     level: body.level,
-    ...(body.index === undefined ? {} : { index: body.index }),
-    ...(body.max_age_ms === undefined ? {} : { maxAgeMs: body.max_age_ms }),
-    ...(body.asOf === undefined ? {} : { asOf: body.asOf }),
+    index: body.index,
+    maxAgeMs: body.max_age_ms,
+    asOf: body.asOf,
     timeoutMs: body.timeout_ms,
     format: call.format,
     rowShape: body.rows,
     signal: call.request.signal,
-  });
+  };
+  const answer = call.node.queryNow(request) ?? await call.node.query(request);
   const facts = { index: answer.index, level: body.level, age_ms: answer.ageMs, time_ms: call.elapsedMs };
   return call.spliced(answer.fields, facts, answer.index);
 }

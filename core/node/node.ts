@@ -18,16 +18,10 @@ import { KnownMembers } from "./known_members.ts";
 import { LeaderCalls } from "./leader_calls.ts";
 import { LeaderContact } from "./leader_contact.ts";
 import { MemberAdmin } from "./member_admin.ts";
+import { MemberCalls } from "./member_calls.ts";
 import { nodeMetrics } from "./node_metrics.ts";
 import type { NodeParts } from "./node_parts.ts";
-import {
-  decodeAnswer,
-  encodeRequest,
-  type PeerHandlers,
-  type PeerMethod,
-  type PeerMethods,
-  servePeerCall,
-} from "./peer_calls.ts";
+import { type PeerHandlers, type PeerMethod, type PeerMethods, servePeerCall } from "./peer_calls.ts";
 import { makePeerHandlers } from "./peer_handlers.ts";
 import { ReadGate } from "./read_gate.ts";
 import { describeDatabase, ReadPath } from "./read_path.ts";
@@ -54,8 +48,6 @@ import { importSteps, Transfer } from "./transfer.ts";
 import { Vacancy } from "./vacancy.ts";
 import { WritePath } from "./write_path.ts";
 
-/** What members ask of each other: a few pages, an entry, or the opening of views of all databases. */
-const MEMBER_CALL_MS_MAX = 10_000;
 /** Until a call that has no time limit of its own is sure of what it says. */
 const CONFIRM_MS_MAX = 10_000;
 
@@ -68,6 +60,7 @@ export class Node implements NodeService, TransportHandler {
   readonly #reads: ReadPath;
   readonly #writes: WritePath;
   readonly #leaderCalls: LeaderCalls;
+  readonly #calls: MemberCalls;
   readonly #members: MemberAdmin;
   readonly #storage: Storage;
   readonly #transfer: Transfer;
@@ -127,6 +120,12 @@ export class Node implements NodeService, TransportHandler {
       leader: () => driver.leader,
       leaderHttpAddress: () => this.#leaderHttpAddress(),
     });
+    this.#calls = new MemberCalls({
+      ...parts,
+      leaderCalls: this.#leaderCalls,
+      handlers: () => this.#peerHandlers,
+      isStopped: () => this.#stopped,
+    });
     const storage = this.#storage = this.#makeStorage();
     const { reader, snapshots, repair } = storage;
     const confirm = (deadlineMs: Milliseconds) => this.#confirmIndex(deadlineMs);
@@ -163,7 +162,7 @@ export class Node implements NodeService, TransportHandler {
       driver: this.#driver,
       self: { id: nodeId, raftAddress: addresses.raftAddress },
       call: (to, self, news) =>
-        this.#callMember(to, "introduce", { ...self, ...(news === undefined ? {} : { news }) }),
+        this.#calls.to(to, "introduce", { ...self, ...(news === undefined ? {} : { news }) }),
       onChange: () => this.#onMembership(this.#told.current),
     });
   }
@@ -172,8 +171,8 @@ export class Node implements NodeService, TransportHandler {
     return new ForkJudge({
       ...this.#parts,
       committedIndex: () => this.#parts.store.publishedIndex,
-      askMark: (member, index) => this.#callMember(member, "log_mark", { index }),
-      tell: (member, index) => this.#callMember(member, "fork_suspected", { index }),
+      askMark: (member, index) => this.#calls.to(member, "log_mark", { index }),
+      tell: (member, index) => this.#calls.to(member, "fork_suspected", { index }),
       onFatal: (error) => this.#fail(error),
     });
   }
@@ -183,18 +182,9 @@ export class Node implements NodeService, TransportHandler {
     return new Standing({
       ...this.#parts,
       members: () => this.#knownPeers(),
-      ask: (member) => this.#callMember(member, "standing", { id: nodeId }),
+      ask: (member) => this.#calls.to(member, "standing", { id: nodeId }),
       onFatal: (error) => this.#fail(error),
     });
-  }
-
-  async #callMember<M extends PeerMethod>(
-    to: NodeId,
-    method: M,
-    request: PeerMethods[M]["request"],
-  ): Promise<PeerMethods[M]["answer"]> {
-    const body = encodeRequest<M>(request, MEMBER_CALL_MS_MAX);
-    return decodeAnswer<M>(await this.#parts.transport.call(to, method, body, MEMBER_CALL_MS_MAX));
   }
 
   #makeStorage(): Storage {
@@ -204,7 +194,7 @@ export class Node implements NodeService, TransportHandler {
       pool: this.#pool,
       writersNeedFrom: () => this.#writes.needsFrom(),
       onCheckpoint: (database) => this.#writes.onCheckpoint(database),
-      callMember: (to, method, request) => this.#callMember(to, method, request),
+      callMember: (to, method, request) => this.#calls.to(to, method, request),
       onPublished: (index) => this.#onPublished(index),
       onFatal: (error) => this.#fail(error),
     });
@@ -548,19 +538,8 @@ export class Node implements NodeService, TransportHandler {
     request: PeerMethods[M]["request"],
     deadlineMs: Milliseconds,
   ): Promise<PeerMethods[M]["answer"]> {
-    const { clock, transport, nodeId } = this.#parts;
     this.#sweeper.watch();
-    if (this.#stopped) {
-      return Promise.reject(new NodeError("stopping", "The node is stopping; nothing was logged"));
-    }
-    return this.#leaderCalls.run(
-      deadlineMs,
-      () => this.#peerHandlers[method](request, deadlineMs - clock.nowMs(), nodeId),
-      async (leader, timeoutMs) =>
-        decodeAnswer<M>(
-          await transport.call(leader, method, encodeRequest<M>(request, timeoutMs), timeoutMs),
-        ),
-    );
+    return this.#calls.atLeader(method, request, deadlineMs);
   }
 
   #confirmIndex(deadlineMs: Milliseconds): Promise<LogIndex> {

@@ -1,4 +1,5 @@
 import type { Milliseconds } from "../base/ids.ts";
+import { RecentMap } from "../base/recent_map.ts";
 
 /**
  * How a query is expected to run: `short` ones share messages, `long` ones go alone and never have all readers; of the
@@ -17,8 +18,7 @@ const FORGETTING = 0.05;
 
 /** What queries took, by their text. */
 export class QueryCosts {
-  /** Least recently used first. */
-  readonly #milliseconds = new Map<string, Milliseconds>();
+  readonly #milliseconds = new RecentMap<string, Milliseconds>(TEXTS_MAX);
 
   laneOf(sql: string): ReadLane {
     const milliseconds = this.#milliseconds.get(sql);
@@ -29,11 +29,7 @@ export class QueryCosts {
   record(sql: string, milliseconds: Milliseconds): void {
     if (sql.length > TEXT_LENGTH_MAX) return;
     const before = this.#milliseconds.get(sql) ?? 0;
-    this.#milliseconds.delete(sql);
     this.#milliseconds.set(sql, Math.max(milliseconds, before + (milliseconds - before) * FORGETTING));
-    if (this.#milliseconds.size <= TEXTS_MAX) return;
-    const [oldest] = this.#milliseconds.keys();
-    this.#milliseconds.delete(oldest as string);
   }
 }
 

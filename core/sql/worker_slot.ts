@@ -18,6 +18,9 @@ export type StartSqlWorker = (options: {
   readonly onDied: (reason: string) => void;
 }) => SqlWorker;
 
+/** How long a worker may overrun the time limit of its job before it is taken for hung and replaced. */
+const HUNG_GRACE_MS = 5_000;
+
 /** One worker of the pool: what it knows, what it runs, and until when it may. */
 export class WorkerSlot {
   readonly name: string;
@@ -60,16 +63,16 @@ export class WorkerSlot {
     return this.#jobs.size > 0;
   }
 
-  begin(jobs: readonly ReadJob[], lane: ReadLane, nowMs: Milliseconds, graceMs: Milliseconds): void {
+  begin(jobs: readonly ReadJob[], lane: ReadLane, nowMs: Milliseconds): void {
     this.lane = lane;
     this.beganMs = nowMs;
-    for (const job of jobs) this.#jobs.set(job.jobId, job.runMsMax + graceMs);
+    for (const job of jobs) this.#jobs.set(job.jobId, job.runMsMax + HUNG_GRACE_MS);
     this.#watch(jobs[0]?.jobId ?? 0, nowMs);
   }
 
   /** A batch for the writer. It may wait behind those of other databases, so its time counts once it runs. */
-  expect(jobId: number, allowedMs: Milliseconds, nowMs: Milliseconds): void {
-    this.#jobs.set(jobId, allowedMs);
+  expect(jobId: number, runMsMax: Milliseconds, nowMs: Milliseconds): void {
+    this.#jobs.set(jobId, runMsMax + HUNG_GRACE_MS);
     if (this.#jobs.size === 1) this.#watch(jobId, nowMs);
   }
 

@@ -89,7 +89,8 @@ export class ConnectionIo {
       this.#makeRoom();
       this.#reading = this.#readIntoBuffer();
     }
-    return this.#interruptible(this.#reading);
+    // Between two requests there is nobody to be told: the socket is closed, and the read ends.
+    return this.#phase === "idle" ? this.#reading : this.#interruptible(this.#reading);
   }
 
   /** Starts a read into the free end of the buffer, if there is one, and moves nothing: notices a client that leaves. */
@@ -162,10 +163,17 @@ export class ConnectionIo {
   }
 
   #readIntoBuffer(): Promise<void> {
-    return this.#readOnce(this.#bytes.subarray(this.end)).then((count) => {
-      this.end += count;
-    });
+    return this.#stream.read(this.#bytes.subarray(this.end)).then(this.#filled, this.#broken);
   }
+
+  /** Made once: two closures for each read would cost more than what they do. */
+  readonly #filled = (count: number | null): void => {
+    this.end += this.#arrived(count);
+  };
+
+  readonly #broken = (): void => {
+    this.#arrived(null);
+  };
 
   #readOnce(into: Uint8Array): Promise<number> {
     return this.#stream.read(into).then((count) => this.#arrived(count), () => this.#arrived(null));

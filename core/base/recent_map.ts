@@ -1,7 +1,7 @@
 import { assert } from "./assert.ts";
 
 interface Entry<V> {
-  readonly value: V;
+  value: V;
   isUsed: boolean;
 }
 
@@ -30,13 +30,15 @@ export class RecentMap<K, V> {
   /** @returns what is not in the map any more: the value it replaces, or the one that had to go */
   set(key: K, value: V): V | undefined {
     const known = this.#entries.get(key);
-    if (known === undefined && this.#entries.size === this.#countMax) {
-      const gone = this.#forgetOne();
-      this.#entries.set(key, { value, isUsed: false });
-      return gone;
+    if (known !== undefined) {
+      const { value: before } = known;
+      known.value = value;
+      known.isUsed = true;
+      return before;
     }
+    const gone = this.#entries.size === this.#countMax ? this.#forgetOne() : undefined;
     this.#entries.set(key, { value, isUsed: false });
-    return known?.value;
+    return gone;
   }
 
   values(): V[] {

@@ -12,6 +12,12 @@ Deno.test("RecentMap forgets what was not used, the oldest first", () => {
   deepStrictEqual(map.values().sort(), [10, 2, 3]);
   map.clear();
   deepStrictEqual(map.values(), []);
+  // To replace a value is to use it.
+  const two = new RecentMap<string, number>(2);
+  two.set("kept", 1);
+  two.set("other", 2);
+  two.set("kept", 3);
+  deepStrictEqual([two.set("third", 4), two.get("kept")], [2, 3]);
   throws(() => new RecentMap(0), /holds nothing/);
 });
 

@@ -7,7 +7,7 @@ export interface ReadGateHost {
   readonly nowMs: () => Milliseconds;
   /** Asks the Raft core for an index that `count` reads wait for; the answer comes as a ReadState with this context. */
   readonly readIndex: (context: number, count: number) => void;
-  /** An index under a lease; undefined: `readIndex` has to be asked. */
+  /** An index that needs no round (`Raft.readNow`); undefined: `readIndex` has to be asked. */
   readonly readNow: () => LogIndex | undefined;
   readonly hasLeader: () => boolean;
   readonly endOfTurn: EndOfTurn;
@@ -51,7 +51,7 @@ export class ReadGate {
     return count;
   }
 
-  /** An index under a lease, now; undefined: there is none, and `confirm` has to be asked. */
+  /** An index that is sure already (a lease, or no other voter); undefined: `confirm` has to be asked. */
   get confirmed(): LogIndex | undefined {
     return this.#closed === undefined ? this.#host.readNow() : undefined;
   }

@@ -4,6 +4,7 @@ import type { Clock } from "../base/ports.ts";
 import type { Log } from "../log/log.ts";
 import type { Database, View } from "../pages/database.ts";
 import type { PageStore } from "../pages/page_store.ts";
+import type { KnownText } from "../sql/known_texts.ts";
 import type { SqlPool } from "../sql/pool.ts";
 import { indexAt } from "./index_at.ts";
 import { mustBeKept } from "./view_pages.ts";
@@ -38,10 +39,11 @@ export class ReadPath {
 
   /** See `NodeService`. */
   queryNow(request: QueryRequest): QueryAnswer | undefined {
-    const { isChangingOver, store } = this.#options;
-    if (!this.#isReached(request) || isChangingOver()) return undefined;
-    const database = store.find(request.database);
-    return database === undefined ? undefined : this.#queryShort(database, request);
+    const { isChangingOver, store, pool } = this.#options;
+    const database = isChangingOver() ? undefined : store.find(request.database);
+    const text = database === undefined ? undefined : pool.findShort(database, request);
+    if (database === undefined || text === undefined || !this.#isReached(request)) return undefined;
+    return this.#queryShort(database, text, request);
   }
 
   async query(request: QueryRequest, deadlineMs: Milliseconds): Promise<QueryAnswer> {
@@ -51,18 +53,18 @@ export class ReadPath {
       at = await this.#moment(request.asOf ?? { index: 0 }, deadlineMs);
     } else {
       await this.reach(level, request.index, request.maxAgeMs, deadlineMs);
-      const answer = this.#queryShort(this.find(database), request);
+      const found = this.find(database);
+      const text = request.signal?.aborted ? undefined : this.#options.pool.findShort(found, request);
+      const answer = text === undefined ? undefined : this.#queryShort(found, text, request);
       if (answer !== undefined) return answer;
     }
     return await this.#queryWorker(request, at, deadlineMs);
   }
 
-  #queryShort(database: Database, request: QueryRequest): QueryAnswer | undefined {
-    const { pool, store } = this.#options;
-    if (request.signal?.aborted) return undefined;
-    const fields = pool.readShort(database, request);
-    if (fields === undefined) return undefined;
-    return { fields, index: store.publishedIndex, ageMs: this.#options.leaderAgeMs() };
+  #queryShort(database: Database, text: KnownText, request: QueryRequest): QueryAnswer | undefined {
+    const { pool, store, leaderAgeMs } = this.#options;
+    const fields = pool.readShort(database, text, request);
+    return fields === undefined ? undefined : { fields, index: store.publishedIndex, ageMs: leaderAgeMs() };
   }
 
   async #queryWorker(

@@ -199,9 +199,10 @@ export class Leader {
     if (!this.#reads.add(read)) this.#answer(read, 0, true);
   }
 
-  /** An index at which a read may be served at once; undefined without a lease. */
+  /** An index at which a read may be served at once; undefined without a lease, but for the only voter. */
   readNow(): LogIndex | undefined {
     const { commitIndex, membership, id } = this.#state;
+    this.#mayBeDue = false;
     if (commitIndex < this.#termStart) return undefined;
     if (isOnlyVoter(membership, id)) return commitIndex;
     const { leftMs } = this.#lease;

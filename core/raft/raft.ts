@@ -167,7 +167,8 @@ export class Raft {
 
   /**
    * An index at which a linearizable read may be served at once: what `readIndex` would answer with the next output.
-   * Undefined unless this node leads, and holds a lease or is the only voter. If the lease is due for renewal, take an output after it.
+   * Undefined unless this node leads, and holds a lease or is the only voter. If the lease is due for renewal, take an
+   * output after it.
    */
   readNow(): LogIndex | undefined {
     return this.#state.leading?.readNow();

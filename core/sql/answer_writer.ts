@@ -2,8 +2,8 @@ import type { ValueSink } from "./row_sink.ts";
 import type { ResultFormat } from "./values.ts";
 
 /**
- * Writes the values of an answer in one format; bytes of a text that are no UTF-8 become U+FFFD. Commas are the caller's: `separator` goes between elements and between
- * keys, and is nothing in msgpack.
+ * Writes the values of an answer in one format; bytes of a text that are no UTF-8 become U+FFFD. Commas are the caller's:
+ * `separator` goes between elements and between keys, and is nothing in msgpack.
  */
 export interface AnswerWriter extends ValueSink {
   readonly format: ResultFormat;

@@ -5,10 +5,9 @@ import type { Verdict } from "./messages.ts";
 /** Runs by workers before one of them judges a text, and before it judges one again that proved long. */
 const JUDGED_AFTER_RUNS = 4;
 const JUDGED_AGAIN_AFTER_RUNS = 1_000;
-/** Texts remembered, how long they may be, and of how many databases: some megabytes at the very most. */
+/** Texts remembered, of all databases together, and how long they may be: about 1 MB at most. */
 const TEXTS_MAX = 1_000;
 const TEXT_LENGTH_MAX = 1_000;
-const DATABASES_MAX = 8;
 
 /** What is known of a text by those who decide where it runs. */
 export class KnownText {
@@ -36,10 +35,10 @@ export class KnownText {
 
 /** The texts used last, and what workers say of them. */
 export class KnownTexts {
-  readonly #databases = new RecentMap<DatabaseId, RecentMap<string, KnownText>>(DATABASES_MAX);
+  readonly #texts = new RecentMap<string, KnownText>(TEXTS_MAX);
 
   get(databaseId: DatabaseId, sql: string): KnownText | undefined {
-    return this.#databases.get(databaseId)?.get(sql);
+    return sql.length > TEXT_LENGTH_MAX ? undefined : this.#texts.get(`${databaseId} ${sql}`);
   }
 
   /** A worker is going to run it: shall it judge the text? */
@@ -57,10 +56,8 @@ export class KnownTexts {
   }
 
   #add(databaseId: DatabaseId, sql: string): KnownText {
-    let texts = this.#databases.get(databaseId);
-    if (texts === undefined) this.#databases.set(databaseId, texts = new RecentMap(TEXTS_MAX));
     const text = new KnownText();
-    texts.set(sql, text);
+    this.#texts.set(`${databaseId} ${sql}`, text);
     return text;
   }
 }

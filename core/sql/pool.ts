@@ -22,6 +22,7 @@ import type {
 } from "./messages.ts";
 import { type FileSize, LongJobs } from "./long_jobs.ts";
 import { DatabaseCursors } from "./database_cursors.ts";
+import type { KnownText } from "./known_texts.ts";
 import { type PoolQuery, ReaderPool } from "./reader_pool.ts";
 import { type ShortQuery, ShortReads, type ShortReadsOptions } from "./short_reads.ts";
 import { type Placement, ShortWrites, type ShortWritesOptions } from "./short_writes.ts";
@@ -118,10 +119,14 @@ export class SqlPool {
     return this.#readers.waitingCount;
   }
 
-  /** The answer to a short query, at what is published; undefined: it is for `read`. */
-  readShort(database: Database, query: ShortQuery): EncodedFields | undefined {
-    if (this.#shortReads === undefined || this.#refusesQueries) return undefined;
-    return this.#shortReads.run(database, query);
+  /** Whether a query may be run with `readShort`, and what that has to know of it. */
+  findShort(database: Database, query: ShortQuery): KnownText | undefined {
+    return this.#refusesQueries ? undefined : this.#shortReads?.find(database, query);
+  }
+
+  /** The answer to it, at what is published; undefined: it is for `read` after all. */
+  readShort(database: Database, text: KnownText, query: ShortQuery): EncodedFields | undefined {
+    return this.#shortReads?.run(database, text, query);
   }
 
   /** Runs a query at an open view; the caller closes the view afterwards. */

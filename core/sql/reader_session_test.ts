@@ -4,6 +4,7 @@ import { NodeError } from "../base/errors.ts";
 import { MemoryPages } from "../../tests/support/memory_pages.ts";
 import { errorOf, queryJson, SqlDatabase } from "../../tests/support/sql_database.ts";
 import type { ReaderSession } from "./reader_session.ts";
+import type { ResultColumn, RowSink } from "./row_sink.ts";
 
 /** Index 1 makes the table; index n + 1 adds row n. */
 async function openWithHistory(rows: number, pages = new MemoryPages()): Promise<SqlDatabase> {
@@ -213,4 +214,75 @@ Deno.test("EXPLAIN shows the program of today's schema", async () => {
   database.execute("CREATE INDEX t_v ON t (v)");
   assert.equal(count(reader, 3), 1);
   assert.match(plan(3), /USING COVERING INDEX t_v/);
+});
+
+/** Takes rows and counts their bytes. */
+class CountingSink implements RowSink {
+  readonly seen: string[] = [];
+  length = 0;
+
+  begin(columns: readonly ResultColumn[]): void {
+    this.seen.push(columns.map(({ name, declaredType }) => `${name} ${declaredType}`).join());
+  }
+
+  startRow(): void {
+    this.seen.push("row");
+  }
+
+  null(): void {
+    this.seen.push("null");
+  }
+
+  integer(value: number | bigint): void {
+    this.seen.push(`integer ${value}`);
+  }
+
+  real(value: number): void {
+    this.seen.push(`real ${value}`);
+  }
+
+  text(utf8: Uint8Array): void {
+    this.seen.push(`text ${new TextDecoder().decode(utf8).slice(0, 5)}`);
+    this.length += utf8.length;
+  }
+
+  blob(bytes: Uint8Array): void {
+    this.seen.push(`blob ${bytes.length}`);
+    this.length += bytes.length;
+  }
+
+  end(): void {
+    this.seen.push("end");
+  }
+}
+
+Deno.test("a sink takes columns and values one by one, and nothing is left for the answer", async () => {
+  const database = await SqlDatabase.open();
+  database.execute("CREATE TABLE t(a INTEGER, b BLOB)");
+  database.execute("INSERT INTO t VALUES (1, x'0102'), (9007199254740993, 'text'), (NULL, 1.5)");
+  const reader = await database.openReader();
+  const into = new CountingSink();
+  const job = { parameters: [], deadlineMs: 1e9, format: "json", rowShape: "arrays" } as const;
+  const { fields } = reader.query({ ...job, sql: "SELECT a, b AS c FROM t", viewIndex: 2, into });
+  assert.equal(fields.count, 0);
+  const { seen } = into;
+  assert.match(seen.shift() ?? "", /^a (INTEGER|undefined),c (BLOB|undefined)$/);
+  assert.deepEqual(seen, [
+    ..."row,integer 1,blob 2".split(","),
+    ..."row,integer 9007199254740993,text text".split(","),
+    ..."row,null,real 1.5,end".split(","),
+  ]);
+});
+
+Deno.test("a sink is stopped at the value that goes beyond the limit, not at the end of its row", async () => {
+  const database = await SqlDatabase.open();
+  database.execute("CREATE TABLE t(v)");
+  database.execute("INSERT INTO t VALUES (printf('%1000d', 1))");
+  const reader = await database.openReader({ resultBytesMax: 10_000 });
+  const into = new CountingSink();
+  const sql = `SELECT ${Array(500).fill("v").join()} FROM t`;
+  const job = { parameters: [], deadlineMs: 1e9, format: "json", rowShape: "arrays" } as const;
+  const error = errorOf(() => reader.query({ ...job, sql, viewIndex: 2, into }));
+  assert.equal(error.code, "result_too_large");
+  assert.equal(into.length, 11_000);
 });

@@ -170,8 +170,10 @@ export function pourRows(
     if (rows >= limits.rowsMax) throw tooLarge("rows", "result_rows", limits.rowsMax);
     rows += 1;
     sink.startRow();
-    for (let column = 0; column < count; column += 1) writeColumn(sink, statement, column);
-    if (sink.length > limits.bytesMax) throw tooLarge("bytes", limits.bytesName, limits.bytesMax);
+    for (let column = 0; column < count; column += 1) {
+      writeColumn(sink, statement, column);
+      if (sink.length > limits.bytesMax) throw tooLarge("bytes", limits.bytesName, limits.bytesMax);
+    }
   }
   sink.end();
 }

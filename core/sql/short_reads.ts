@@ -8,7 +8,6 @@ import type { DatabaseCursors } from "./database_cursors.ts";
 import { type KnownText, KnownTexts } from "./known_texts.ts";
 import type { Verdict } from "./messages.ts";
 import type { OpenReaders, OpenReadersOptions } from "./open_readers.ts";
-import type { ReaderSession } from "./reader_session.ts";
 import type { SessionLimits } from "./session_limits.ts";
 import { SchemaChangedError } from "./sql_errors.ts";
 import type { RowSink } from "./row_sink.ts";
@@ -98,25 +97,24 @@ export class ShortReads {
     this.#nowMs = nowMs;
   }
 
-  /** The answer at what is published, or undefined: then it is a worker's. */
-  run(database: Database, query: ShortQuery): EncodedFields | undefined {
-    const text = this.#texts.get(database.id, query.sql);
+  /** What is known of a query that may run here; undefined: it is a worker's. */
+  find(database: Database, { sql, parameters }: ShortQuery): KnownText | undefined {
+    const text = this.#texts.get(database.id, sql);
     if (text?.schemaCookie === undefined) return undefined;
-    if (sizeOfParameters(query.parameters) > PARAMETERS_SIZE_MAX) return undefined;
-    const session = this.#readers?.session(database.id);
-    if (session === undefined) {
-      void this.#open(database);
-      return undefined;
-    }
-    return this.#run(session, database, text, query);
+    if (sizeOfParameters(parameters) > PARAMETERS_SIZE_MAX) return undefined;
+    if (this.#readers?.session(database.id) !== undefined) return text;
+    void this.#open(database);
+    return undefined;
   }
 
-  #run(
-    session: ReaderSession,
+  /** The answer at what is published to a query that was found a moment ago; undefined: it is a worker's after all. */
+  run(
     database: Database,
     text: KnownText,
     { sql, parameters, format, rowShape, into }: ShortQuery,
   ): EncodedFields | undefined {
+    const session = this.#readers?.session(database.id);
+    if (session === undefined) return undefined;
     this.#follow(database);
     this.#usedMs.set(database.id, this.#nowMs);
     this.#budget.begin(BUDGET_QUESTIONS);

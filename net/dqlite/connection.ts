@@ -6,7 +6,7 @@ import type { Answer } from "./answer.ts";
 import { Dispatcher, type DispatcherContext } from "./dispatcher.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE, FailureCode, failureOf } from "./failure_codes.ts";
-import { type Frame, FrameError } from "./frame.ts";
+import type { Frame, FrameError } from "./frame.ts";
 import { type ByteBudget, type FrameStream, SendError } from "./frame_stream.ts";
 import { decodeHandshake } from "./handshake.ts";
 import { Interruption } from "./interruption.ts";
@@ -38,10 +38,11 @@ export class DqliteConnection {
   /** Ends when the connection is closed and its transaction rolled back; never rejects. */
   async run(): Promise<void> {
     try {
-      await this.#serveAll();
+      const refusal = await this.#serveAll();
+      if (refusal !== undefined) await this.#refuse(refusal);
     } catch (error) {
-      if (error instanceof FrameError) await this.#refuse(error);
-      // Otherwise the client left in the middle of an answer, or was too slow to take it.
+      // A SendError: the client left in the middle of an answer, or was too slow to take it.
+      this.#report(error);
     }
     this.stream.close();
     try {
@@ -57,25 +58,27 @@ export class DqliteConnection {
     if (!this.#isServing) this.stream.close();
   }
 
-  async #serveAll(): Promise<void> {
+  /** @returns why it ends, when that is what the client sent */
+  async #serveAll(): Promise<FrameError | undefined> {
     const { stream } = this;
     const word = await stream.word();
-    const version = word === undefined ? undefined : decodeHandshake(word);
-    if (version === undefined) return;
+    if (word === undefined) return stream.refusal;
+    const version = decodeHandshake(word);
+    if (version === undefined) return undefined;
     this.#dispatcher = new Dispatcher(this.#context, version);
     let next = stream.next();
     for (;;) {
       stream.isIdle = true;
       const frame = await next;
       stream.isIdle = false;
-      if (frame === undefined) return;
+      if (frame === undefined) return stream.refusal;
       // What comes next is read already now: it may be an Interrupt, or the end.
       next = stream.next();
       this.#isServing = true;
       const goesOn = await this.#serve(this.#dispatcher, frame, new Interruption(next));
       this.#isServing = false;
       stream.release(frame);
-      if (!goesOn || this.#isDraining) return;
+      if (!goesOn || this.#isDraining) return undefined;
     }
   }
 

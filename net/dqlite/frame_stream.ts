@@ -45,6 +45,7 @@ export class FrameStream {
   /** Bytes of the budget that are this connection's. */
   #held = 0;
   #isClosed = false;
+  #refusal: FrameError | undefined;
   readonly #reading = new Deadline();
   readonly #idle = new Deadline();
   readonly #writing = new Deadline();
@@ -62,12 +63,16 @@ export class FrameStream {
   }
 
   /**
-   * The next frame; undefined when the client has left. One call at a time; `release` it when it is served.
-   *
-   * @throws FrameError
+   * The next frame; undefined when the client has left, and when what it sent is none (`refusal`). One call at a time;
+   * `release` it when it is served. Never rejects: perhaps nobody waits for it yet.
    */
   next(): Promise<Frame | undefined> {
     return this.#received(this.#takeFrame);
+  }
+
+  /** Why there is no next frame; undefined while there may be one, and when the client has left. */
+  get refusal(): FrameError | undefined {
+    return this.#refusal;
   }
 
   release(frame: Frame): void {
@@ -130,17 +135,16 @@ export class FrameStream {
 
   /** Reads until `take` finds what it looks for. */
   async #received<T>(take: () => T | undefined): Promise<T | undefined> {
-    for (;;) {
-      const found = take();
-      if (found !== undefined) return found;
-      let count: number | null;
-      try {
-        count = await this.#stream.read(this.#chunk);
-      } catch {
-        // A broken socket is an ended one.
-        return undefined;
+    try {
+      for (;;) {
+        const found = take();
+        if (found !== undefined) return found;
+        if (!this.#take(await this.#stream.read(this.#chunk))) return undefined;
       }
-      if (!this.#take(count)) return undefined;
+    } catch (error) {
+      // A broken socket is an ended one.
+      if (error instanceof FrameError) this.#refusal = error;
+      return undefined;
     }
   }
 

@@ -5,7 +5,8 @@ import { RequestType } from "./request.ts";
 /**
  * Tells a query that its client does not want it any more: aborts with an Interrupt, with the end of the connection, and
  * with a frame that is none. What comes next is looked at only for those who ask: most queries are over before, and an
- * AbortController would cost more than the rest of a short one.
+ * AbortController would cost more than the rest of a short one. So who asks for the first time hears of what came before
+ * in a later turn only: to look is not enough, one has to listen.
  */
 export class Interruption implements CancelSignal {
   /** Until somebody asks. */
@@ -13,12 +14,12 @@ export class Interruption implements CancelSignal {
   #aborted = false;
   #listeners: Set<() => void> | undefined;
 
-  /** @param next what the client sends next; its error waits for whoever awaits the frame */
+  /** @param next what the client sends next; undefined for the end. Never rejects. */
   constructor(next: Promise<Frame | undefined>) {
     this.#next = next;
   }
 
-  /** False for a moment more when asked for the first time. */
+  /** False when asked for the first time. */
   get aborted(): boolean {
     this.#watch();
     return this.#aborted;
@@ -36,9 +37,9 @@ export class Interruption implements CancelSignal {
   #watch(): void {
     const next = this.#next;
     this.#next = undefined;
-    next?.then((frame) => {
+    void next?.then((frame) => {
       if (frame === undefined || frame.type === RequestType.interrupt) this.#abort();
-    }, () => this.#abort());
+    });
   }
 
   #abort(): void {

@@ -14,16 +14,15 @@ async function heardOf(next: Promise<Frame | undefined>): Promise<string> {
   interruption.addEventListener("abort", leaves);
   interruption.removeEventListener("abort", leaves);
   strictEqual(interruption.aborted, false);
-  await next.catch(() => {});
+  await next;
   await Promise.resolve();
   strictEqual(interruption.aborted, heard.length > 0);
   return heard.join();
 }
 
-Deno.test("Interruption tells those who listen of an Interrupt, of the end, and of what is no frame", async () => {
+Deno.test("Interruption tells those who listen of an Interrupt and of the end", async () => {
   strictEqual(await heardOf(Promise.resolve(frameOf(RequestType.interrupt))), "stays");
   strictEqual(await heardOf(Promise.resolve(undefined)), "stays");
-  strictEqual(await heardOf(Promise.reject(new Error("broken"))), "stays");
   strictEqual(await heardOf(Promise.resolve(frameOf(RequestType.query))), "");
 });
 

@@ -15,8 +15,8 @@ import { writeColumns } from "./response_codec.ts";
 
 /** Clients take parts of any size; dqlite's 4 KiB only cost more messages. */
 export const ROWS_PART_BYTES = 64 * 1024;
-/** A last part up to this size is not given away: what is written next may use its memory again. */
-const KEPT_BYTES_MAX = 4 * 1024;
+/** A writer with a larger buffer gives it away with the last part; a smaller one is used again for the next result. */
+export const KEPT_BYTES_MAX = 4 * 1024;
 
 const UTF8 = new TextDecoder();
 
@@ -144,6 +144,6 @@ export class RowsEncoder {
     writeEndMarker(this.#writer, marker);
     endFrame(this.#writer, 0, ResponseType.rows);
     if (marker === EndMarker.more) return this.#writer.take(this.#partBytes + this.#partBytes / 8);
-    return this.length <= KEPT_BYTES_MAX ? this.#writer.peek() : this.#writer.take();
+    return this.#writer.capacity <= KEPT_BYTES_MAX ? this.#writer.peek() : this.#writer.take();
   }
 }

@@ -3,39 +3,37 @@ import { wellFormed } from "../../core/base/utf8.ts";
 import type { ResultColumn, RowSink } from "../../core/sql/row_sink.ts";
 import { TupleWriter } from "../wire/tuple_writer.ts";
 import type { Answer } from "./answer.ts";
-import { ROWS_PART_BYTES, RowsEncoder, RowsOpening } from "./rows_encoder.ts";
+import { KEPT_BYTES_MAX, RowsEncoder, RowsOpening } from "./rows_encoder.ts";
 
 /** By the list of columns, which the node keeps as long as the statement. */
 const OPENINGS = new WeakMap<readonly ResultColumn[], RowsOpening>();
 
 /**
- * The rows of the queries of a connection, one after the other, as messages that are encoded where SQLite gives them. One
- * answer must be sent before the next query begins.
+ * The rows of the short queries of a connection, one query after the other, encoded where SQLite gives them. One message
+ * each: what is short is bounded. It must be sent before the next query begins.
  */
 export class RowsSink implements RowSink {
   readonly #writer = new TupleWriter();
-  #parts: Uint8Array[] = [];
-  #partsBytes = 0;
   #encoder: RowsEncoder | undefined;
-  #isComplete = false;
+  #message: Uint8Array | undefined;
 
-  /** A query comes, which may find its way here or not. */
+  /** A query comes, whose rows may find their way here or not. */
   clear(): this {
-    this.#parts = [];
-    this.#partsBytes = 0;
     this.#encoder = undefined;
-    this.#isComplete = false;
+    this.#message = undefined;
+    // Of a result that became too large for this thread.
+    if (this.#writer.capacity > KEPT_BYTES_MAX) this.#writer.take();
     return this;
   }
 
   begin(columns: readonly ResultColumn[]): void {
     let opening = OPENINGS.get(columns);
     if (opening === undefined) OPENINGS.set(columns, opening = new RowsOpening(columns));
-    this.#encoder = new RowsEncoder(opening, ROWS_PART_BYTES, this.#writer);
+    this.#encoder = new RowsEncoder(opening, Infinity, this.#writer);
   }
 
   startRow(): void {
-    this.#push(this.#begun.startRow());
+    this.#begun.startRow();
   }
 
   null(): void {
@@ -59,34 +57,21 @@ export class RowsSink implements RowSink {
   }
 
   get length(): number {
-    return this.#partsBytes + this.#begun.length;
+    return this.#begun.length;
   }
 
   end(): void {
-    this.#push(this.#begun.finish());
-    this.#isComplete = true;
+    this.#message = this.#begun.finish();
   }
 
-  /** The query ended here: there is an answer. */
-  get isComplete(): boolean {
-    return this.#isComplete;
-  }
-
+  /** After a query that ended here. */
   answer(): Answer {
-    assert(this.#isComplete, "A result is sent when it is complete");
-    const [first, second] = this.#parts;
-    if (first !== undefined && second === undefined) return { kind: "message", bytes: first };
-    return { kind: "parts", parts: this.#parts, bytes: this.#partsBytes };
+    assert(this.#message !== undefined, "A result is sent when it is complete");
+    return { kind: "message", bytes: this.#message };
   }
 
   get #begun(): RowsEncoder {
     assert(this.#encoder !== undefined, "Columns come before rows");
     return this.#encoder;
-  }
-
-  #push(part: Uint8Array | undefined): void {
-    if (part === undefined) return;
-    this.#parts.push(part);
-    this.#partsBytes += part.byteLength;
   }
 }

@@ -41,7 +41,7 @@ export class Session {
     return this.#state.kind === "open";
   }
 
-  /** Runs a query if there is nothing to wait for (`NodeService.queryNow`). @returns whether `into` has its rows */
+  /** Runs a query if there is nothing to wait for (`NodeService.queryNow`). @returns whether `into` has all its rows */
   queryNow({ kind, text }: SqlStatement, parameters: readonly SqlParameter[], into: RowSink): boolean {
     if (kind !== "read" || this.#state.kind !== "none") return false;
     return this.#node.queryNow(this.#queryOf(text, parameters, into)) !== undefined;
@@ -51,7 +51,7 @@ export class Session {
    * Runs a statement where it belongs: in the open transaction, as a query, as a write, or on the transaction itself.
    *
    * @param signal stops a query, and a statement inside a transaction; another write cannot be stopped once it is sent
-   * @param into may take the rows of a query
+   * @param into may take the rows of a query; the fields then have no keys
    * @returns undefined for BEGIN, COMMIT and ROLLBACK
    */
   run(

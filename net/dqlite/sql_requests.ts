@@ -160,7 +160,8 @@ export class SqlRequests {
   ): Promise<Answer> {
     const rows = this.#rows.clear();
     const fields = await session.run(statement, parameters, signal, rows);
-    if (rows.isComplete) return rows.answer();
+    if (fields?.count === 0) return rows.answer();
+    rows.clear();
     return { kind: "parts", parts: new AnswerReader(fields).parts(), bytes: fields?.bytes.byteLength ?? 0 };
   }
 

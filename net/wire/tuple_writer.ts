@@ -35,6 +35,11 @@ export class TupleWriter {
     return this.#length;
   }
 
+  /** Bytes that the buffer holds without growing. */
+  get capacity(): number {
+    return this.#bytes.byteLength;
+  }
+
   u8(value: number): void {
     const offset = this.#reserve(1);
     this.#view.setUint8(offset, value);

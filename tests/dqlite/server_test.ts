@@ -1,6 +1,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { ValueType } from "../../net/wire/tuple.ts";
 import { tupleOf } from "../../net/dqlite/parameters.ts";
+import type { Request } from "../../net/dqlite/request.ts";
+import { writeRequest } from "../../net/dqlite/request_codec.ts";
+import { TupleWriter } from "../../net/wire/tuple_writer.ts";
 import { WireClient } from "./wire_client.ts";
 import { WireNode } from "./wire_node.ts";
 
@@ -264,4 +267,37 @@ Deno.test("Open creates no database where only the operator may", async () => {
   strictEqual(refused.kind === "failure" && refused.code, 1002);
   await wire.node.createDatabase("test.db", true, 10_000);
   strictEqual((await open("test.db")).kind, "database");
+});
+
+Deno.test("what is no frame ends its connection only once the request before it is answered", async () => {
+  await using wire = await WireNode.start();
+  const setup = await wire.open();
+  await setup.run("CREATE TABLE t (a)");
+  const insert: Request = {
+    kind: "exec_sql",
+    schema: 0,
+    databaseId: 0,
+    sql: "INSERT INTO t VALUES (1)",
+    parameters: tupleOf([]),
+  };
+  // Those that are answered at once, in a later turn, and by closing; the frame is read meanwhile, and nobody waits for it.
+  for (
+    const first of [insert, { kind: "client", clientId: 1 }, {
+      kind: "connect",
+      nodeId: 1,
+      address: "a",
+    }] as const
+  ) {
+    const client = await wire.open();
+    const writer = new TupleWriter();
+    writeRequest(writer, first);
+    writer.u64(0);
+    await client.sendBytes(writer.take());
+    if (first.kind !== "connect") {
+      strictEqual((await client.receive()).kind, first.kind === "client" ? "welcome" : "result");
+      strictEqual((await client.receive()).kind, "failure");
+    }
+    strictEqual(await client.frame(), undefined);
+  }
+  deepStrictEqual(await setup.values("SELECT count(*) FROM t"), [[1]]);
 });

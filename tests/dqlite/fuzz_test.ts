@@ -199,3 +199,37 @@ Deno.test("a broken frame behind a query that runs stops it, closes its connecti
   deepStrictEqual(await other.values("SELECT 1"), [[1]]);
   other.close();
 });
+
+Deno.test("whatever is sent behind requests that are not answered yet, the server goes on for others", async () => {
+  const random = new SeededRandom(9);
+  const pick = (count: number): number => Math.floor(random.next() * count);
+  await using wire = await WireNode.start();
+  const sound = await wire.open();
+  await sound.run("CREATE TABLE t (a)");
+  const ends: readonly (() => Uint8Array)[] = [
+    () => new Uint8Array(0),
+    // A head without a body, one that announces too much, one whose body never comes.
+    () => new Uint8Array(8),
+    () => new Uint8Array(8).fill(0xff),
+    () => Uint8Array.of(9, 0, 0, 0, RequestType.query, 0, 0, 0),
+    () => spoiledFrame(random, TEMPLATES),
+  ];
+  for (let round = 0; round < 40; round++) {
+    const client = await wire.open();
+    const writer = new TupleWriter();
+    const requests = 1 + pick(6);
+    for (let request = 0; request < requests; request++) {
+      writeRequest(writer, TEMPLATES[pick(TEMPLATES.length)] as Request);
+    }
+    writer.bytes((ends[pick(ends.length)] as typeof ends[0])());
+    await client.sendBytes(writer.take()).catch(() => {});
+    // Some take answers before they leave, some do not.
+    for (let answers = pick(requests + 1); answers > 0; answers--) {
+      if (await client.frame() === undefined) break;
+    }
+    client.close();
+  }
+  await until(() => wire.server.connectionCount === 1);
+  deepStrictEqual(await sound.values("SELECT 1"), [[1]]);
+  deepStrictEqual([wire.failures, wire.server.answers.bytes, wire.server.frameBytes], [[], 0, 0]);
+});

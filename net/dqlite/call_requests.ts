@@ -1,7 +1,7 @@
 import { DATABASE_NAME_PATTERN, LIMITS } from "../../core/base/limits.ts";
 import { ERROR_CODES, type ErrorRecord, NodeError, toErrorRecord } from "../../core/base/errors.ts";
 import type { CancelSignal } from "../../core/base/ports.ts";
-import type { NodeService, QueryRequest } from "../../core/node/service.ts";
+import type { NodeService, QueryAnswer, QueryRequest } from "../../core/node/service.ts";
 import type { EncodedFields, SqlParameters, Statement } from "../../core/sql/values.ts";
 import { TupleWriter } from "../wire/tuple_writer.ts";
 import { type Answer, respond } from "./answer.ts";
@@ -15,6 +15,7 @@ import {
   type ReadRequest,
   type WriteRequest,
 } from "./call.ts";
+import { CallRows } from "./call_rows.ts";
 import { FailureError } from "./failure.ts";
 import { FAILURE } from "./failure_codes.ts";
 import { parametersOf } from "./parameters.ts";
@@ -28,6 +29,7 @@ const ANSWER = { format: "msgpack", rowShape: "arrays" } as const;
  */
 export class CallRequests {
   readonly #node: NodeService;
+  readonly #rows = new CallRows();
   #isGreeted = false;
 
   constructor(node: NodeService) {
@@ -42,21 +44,39 @@ export class CallRequests {
   }
 
   /** @param signal stops it */
-  async read(request: ReadRequest, signal: CancelSignal): Promise<Answer> {
-    return await this.#answered(async () => {
+  read(request: ReadRequest, signal: CancelSignal): Answer | Promise<Answer> {
+    this.#mustBeGreeted();
+    try {
       const { sql, parameters } = toStatement(request.statement);
       checkCall(request);
       const { database, timeoutMs } = request;
-      const query = { ...ANSWER, ...levelOf(request), database, sql, parameters, timeoutMs, signal };
-      const { fields, index, ageMs } = this.#node.queryNow(query) ?? await this.#node.query(query);
-      const head = { kind: "head", index, ageMs, isReplayed: false, outcomes: 1 } as const;
-      return answerOf(head, [new AnswerReader(fields)], fields);
-    });
+      const into = this.#rows.clear();
+      const query = { ...ANSWER, ...levelOf(request), database, sql, parameters, timeoutMs, signal, into };
+      const answer = this.#node.queryNow(query);
+      return answer === undefined ? this.#wait(query) : this.#rowsOf(answer);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  async #wait(query: QueryRequest): Promise<Answer> {
+    try {
+      return this.#rowsOf(await this.#node.query(query));
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  #rowsOf({ fields, index, ageMs }: QueryAnswer): Answer {
+    const head = { kind: "head", index, ageMs, isReplayed: false, outcomes: 1 } as const;
+    if (fields.count === 0) return this.#rows.answer(head);
+    return answerOf(head, [new AnswerReader(fields)], fields);
   }
 
   /** Cannot be stopped: it may be in the log already. */
   async write(request: WriteRequest): Promise<Answer> {
-    return await this.#answered(async () => {
+    this.#mustBeGreeted();
+    try {
       const { database, isBatch, idempotencyKey, timeoutMs } = request;
       checkCall(request);
       checkWrite(request);
@@ -71,20 +91,22 @@ export class CallRequests {
       const results = isBatch ? readBatch(fields) : [new AnswerReader(fields)];
       const head = { kind: "head", index, ageMs: undefined, isReplayed: replayed, outcomes: results.length };
       return answerOf(head as HeadResponse, results, fields);
-    });
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   /** A client that did not ask for calls is one of dqlite's, and hears what dqlite would say. */
-  async #answered(work: () => Promise<Answer>): Promise<Answer> {
+  #mustBeGreeted(): void {
     if (!this.#isGreeted) throw new FailureError(FAILURE.requestTypeUnknown);
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof NodeError)) throw error;
-      const { retry, mayHaveCommitted } = ERROR_CODES[error.code];
-      return respond({ kind: "error", error: toRecord(error), retry, mayHaveCommitted });
-    }
   }
+}
+
+/** The whole error, where a Failure would have a code of SQLite only. */
+function refused(error: unknown): Answer {
+  if (!(error instanceof NodeError)) throw error;
+  const { retry, mayHaveCommitted } = ERROR_CODES[error.code];
+  return respond({ kind: "error", error: toRecord(error), retry, mayHaveCommitted });
 }
 
 /** Without the leader: its address over HTTP is of no use here, and Leader tells the other. */

@@ -2,20 +2,39 @@ import { assert } from "../../core/base/assert.ts";
 import { wellFormed } from "../../core/base/utf8.ts";
 import type { ResultColumn, RowSink } from "../../core/sql/row_sink.ts";
 import { TupleWriter } from "../wire/tuple_writer.ts";
-import type { Answer } from "./answer.ts";
 import { KEPT_BYTES_MAX, RowsEncoder, RowsOpening } from "./rows_encoder.ts";
 
+/** What decides the types of values: their columns, as in dqlite, or they themselves. */
+export type Typing = "declared" | "storage_class";
+
 /** By the list of columns, which the node keeps as long as the statement. */
-const OPENINGS = new WeakMap<readonly ResultColumn[], RowsOpening>();
+const OPENINGS: Readonly<Record<Typing, WeakMap<readonly ResultColumn[], RowsOpening>>> = {
+  declared: new WeakMap(),
+  storage_class: new WeakMap(),
+};
+
+function openingOf(columns: readonly ResultColumn[], typing: Typing): RowsOpening {
+  const known = OPENINGS[typing].get(columns);
+  if (known !== undefined) return known;
+  const plain = columns.map(({ name }) => ({ name, declaredType: undefined }));
+  const opening = new RowsOpening(typing === "declared" ? columns : plain);
+  OPENINGS[typing].set(columns, opening);
+  return opening;
+}
 
 /**
  * The rows of the short queries of a connection, one query after the other, encoded where SQLite gives them. One message
  * each: what is short is bounded. It must be sent before the next query begins.
  */
 export class RowsSink implements RowSink {
+  readonly #typing: Typing;
   readonly #writer = new TupleWriter();
   #encoder: RowsEncoder | undefined;
   #message: Uint8Array | undefined;
+
+  constructor(typing: Typing = "declared") {
+    this.#typing = typing;
+  }
 
   /** A query comes, whose rows may find their way here or not. */
   clear(): this {
@@ -27,9 +46,7 @@ export class RowsSink implements RowSink {
   }
 
   begin(columns: readonly ResultColumn[]): void {
-    let opening = OPENINGS.get(columns);
-    if (opening === undefined) OPENINGS.set(columns, opening = new RowsOpening(columns));
-    this.#encoder = new RowsEncoder(opening, Infinity, this.#writer);
+    this.#encoder = new RowsEncoder(openingOf(columns, this.#typing), Infinity, this.#writer);
   }
 
   startRow(): void {
@@ -65,9 +82,9 @@ export class RowsSink implements RowSink {
   }
 
   /** After a query that ended here. */
-  answer(): Answer {
+  message(): Uint8Array {
     assert(this.#message !== undefined, "A result is sent when it is complete");
-    return { kind: "message", bytes: this.#message };
+    return this.#message;
   }
 
   get #begun(): RowsEncoder {

@@ -11,9 +11,7 @@ function messageOf(sink: RowsSink, text: string): Uint8Array {
   sink.startRow();
   sink.text(UTF8.encode(text));
   sink.end();
-  const answer = sink.answer();
-  ok(answer.kind === "message");
-  return answer.bytes;
+  return sink.message();
 }
 
 Deno.test("RowsSink uses one small buffer again and again, and gives a large one away", () => {
@@ -39,6 +37,6 @@ Deno.test("RowsSink keeps no memory of a result that became too large on the way
   ok(sink.length > 1_000_000);
   sink.clear();
   throws(() => sink.length, /Columns come before rows/);
-  throws(() => sink.answer(), /sent when it is complete/);
+  throws(() => sink.message(), /sent when it is complete/);
   strictEqual(messageOf(sink, "next").buffer.byteLength <= 4_096, true);
 });

@@ -148,7 +148,7 @@ export class SqlRequests {
     if (given.length > statement.parameterCount) throw new FailureError(FAILURE.parametersRefused);
     const parameters = parametersFor(statement, given);
     const rows = this.#rows.clear();
-    if (session.queryNow(statement, parameters, rows)) return rows.answer();
+    if (session.queryNow(statement, parameters, rows)) return { kind: "message", bytes: rows.message() };
     return this.#waitForRows(session, statement, parameters, signal);
   }
 
@@ -160,7 +160,7 @@ export class SqlRequests {
   ): Promise<Answer> {
     const rows = this.#rows.clear();
     const fields = await session.run(statement, parameters, signal, rows);
-    if (fields?.count === 0) return rows.answer();
+    if (fields?.count === 0) return { kind: "message", bytes: rows.message() };
     rows.clear();
     return { kind: "parts", parts: new AnswerReader(fields).parts(), bytes: fields?.bytes.byteLength ?? 0 };
   }

@@ -1,6 +1,9 @@
 /** What short queries answer over the dqlite protocol: encoded where SQLite gives the rows, not by way of a worker. */
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, fail, ok, strictEqual } from "node:assert/strict";
 import { ENGINE_NAMES } from "../../core/sql/engine.ts";
+import { tupleOf } from "../../net/dqlite/parameters.ts";
+import type { Request } from "../../net/dqlite/request.ts";
+import { ResponseType } from "../../net/dqlite/response.ts";
 import type { WireClient } from "./wire_client.ts";
 import { WireNode } from "./wire_node.ts";
 
@@ -18,15 +21,31 @@ const QUERIES = [
   `SELECT ${WIDE.join()} FROM t WHERE id <= ?`,
 ];
 
-async function bytesOf(client: WireClient, sql: string, parameter: number): Promise<string[]> {
-  const parameters = { types: [1], values: [parameter] };
-  await client.send({ kind: "query_sql", schema: 0, databaseId: 0, sql, parameters });
+const querySql = (sql: string): Request => ({
+  kind: "query_sql",
+  schema: 0,
+  databaseId: 0,
+  sql,
+  parameters: tupleOf([10]),
+});
+
+const readCall = (sql: string): Request => ({
+  kind: "read",
+  database: "test.db",
+  level: "linearizable",
+  at: 0,
+  timeoutMs: 10_000,
+  statement: { sql, parameters: tupleOf([10]) },
+});
+
+/** All messages of the answer; the last one has rows, and no more follow. */
+async function bytesOf(client: WireClient, request: Request): Promise<string[]> {
+  await client.send(request);
   const frames: string[] = [];
   for (;;) {
-    const frame = await client.frame();
-    if (frame === undefined) throw new Error("The server has closed the connection");
-    frames.push(`${frame.type} ${frame.schema} ${frame.body.toHex()}`);
-    if (!frame.body.toHex().endsWith("ee".repeat(8))) return frames;
+    const { type, schema, body } = await client.frame() ?? fail("The server has closed the connection");
+    frames.push(`${type} ${schema} ${body.toHex()}`);
+    if (type === ResponseType.rows && !body.toHex().endsWith("ee".repeat(8))) return frames;
   }
 }
 
@@ -49,17 +68,20 @@ for (const engine of ENGINE_NAMES) {
     ];
     for (const row of values) await client.run(`INSERT INTO t (v, at, flag) VALUES (${row.join()})`);
     const count = () => wire.node.metrics().find(({ name }) => name === "short_reads_total")?.value ?? 0;
+    await client.expect("greeting", { kind: "hello", version: 1 });
     for (const sql of QUERIES) {
-      const byWorker = await bytesOf(client, sql, 10);
+      const [query, call] = [querySql(sql), readCall(sql)];
+      const byWorker = [await bytesOf(client, query), await bytesOf(client, call)];
       const before = count();
       for (let runs = 0; count() === before; runs++) {
         ok(runs < RUNS_MAX, `${sql} does not become short`);
-        deepStrictEqual(await bytesOf(client, sql, 10), byWorker, sql);
+        deepStrictEqual(await bytesOf(client, query), byWorker[0], sql);
       }
-      // Twice more: the first one may have made what the others use again.
-      deepStrictEqual(await bytesOf(client, sql, 10), byWorker, sql);
-      deepStrictEqual(await bytesOf(client, sql, 10), byWorker, sql);
-      strictEqual(count(), before + 3, sql);
+      // Several times: the first one may have made what the others use again.
+      for (let round = 0; round < 3; round++) {
+        deepStrictEqual([await bytesOf(client, query), await bytesOf(client, call)], byWorker, sql);
+      }
+      strictEqual(count(), before + 7, sql);
     }
   });
 }

@@ -15,16 +15,16 @@ export interface IntroductionsOptions {
   readonly onChange: () => void;
 }
 
-/** Silent members are told who leads at this pace, and spares who belongs to the cluster. */
+/** Silent members are told who leads or campaigns at this pace, and spares who belongs to the cluster. */
 const REPEAT_MS = 1_000;
-/** Leaders that were heard of but are in no membership here yet; more than a few at once would be a mistake. */
+/** Members that were heard of but are in no membership here yet; more than a few at once would be a mistake. */
 const KNOWN_MAX = 16;
 
 /**
- * A member that was away may never have heard of the one that leads now: it gets its messages and has no address for the
- * answers, so the leader can never learn what it lacks. A leader therefore introduces itself to members that are silent, by
- * a call, whose answer comes back over the same connection. Spares, which do not receive the log, are told in the same way
- * what is in force.
+ * A member that was away may never have heard of the one that leads now, or that asks for its vote: it gets its messages
+ * and has no address for the answers, so the leader can never learn what it lacks, and the candidate cannot be elected. A
+ * leader therefore introduces itself to members that are silent, and a candidate to all voters, by a call, whose answer
+ * comes back over the same connection. Spares, which do not receive the log, are told in the same way what is in force.
  */
 export class Introductions {
   readonly #options: IntroductionsOptions;
@@ -35,7 +35,7 @@ export class Introductions {
     this.#options = options;
   }
 
-  /** Another member said that it leads. */
+  /** Another member said that it leads or campaigns. */
   heard(peer: PeerAddress): void {
     if (this.#known.get(peer.id)?.raftAddress === peer.raftAddress) return;
     this.#known.delete(peer.id);
@@ -53,10 +53,23 @@ export class Introductions {
 
   /** Called with every tick. */
   sweep(): void {
-    const { clock, driver, self, call } = this.#options;
-    if (driver.role !== "leader" || clock.nowMs() < this.#nextMs) return;
+    const { clock, driver } = this.#options;
+    if (driver.role === "follower" || clock.nowMs() < this.#nextMs) return;
     this.#nextMs = clock.nowMs() + REPEAT_MS;
-    const { raft } = driver;
+    if (driver.role === "leader") this.#asLeader();
+    else this.#asCandidate();
+  }
+
+  #asCandidate(): void {
+    const { driver, self, call } = this.#options;
+    const { voters, votersOutgoing } = driver.raft.membership;
+    for (const id of new Set([...voters, ...votersOutgoing])) {
+      if (id !== self.id) call(id, self, undefined).catch(() => {});
+    }
+  }
+
+  #asLeader(): void {
+    const { driver: { raft }, self, call } = this.#options;
     const committed = raft.membership.spares.length > 0 ? raft.committedMembership() : undefined;
     const spares = committed === undefined ? [] : decodeMembership(committed).spares;
     for (const { id, recentActive } of raft.status().progress) {

@@ -22,6 +22,7 @@ const REGRESSIONS = [
   31378,
   31786,
   99524,
+  122022,
 ];
 /** Always the same ones: new ones are for `deno task sim`. */
 const SEEDS = Array.from({ length: 100 }, (_, i) => 1_000 + i);

@@ -63,6 +63,15 @@ export const CANARIES: readonly Canary[] = [
     }],
   },
   {
+    name: "a query that is answered at once shows a state that nobody has confirmed",
+    firstSeed: 37,
+    edits: [{
+      file: "core/node/read_path.ts",
+      find: "return (gate.confirmed ?? Infinity) <= store.publishedIndex;",
+      replace: "return gate.confirmed !== undefined || store.publishedIndex > 0;",
+    }],
+  },
+  {
     name: "what the main thread has written is written again by the worker",
     edits: [
       {

@@ -63,17 +63,21 @@ export class Clients {
     sql: string,
     options: Partial<QueryRequest> = {},
   ): Promise<{ rows: unknown[][]; index: number }> {
-    const { fields, index } = await this.ask(machine, (node) =>
-      node.query({
-        database,
-        sql,
-        parameters: [],
-        level: "linearizable",
-        timeoutMs: TIMEOUT_MS,
-        format: "json",
-        rowShape: "arrays",
-        ...options,
-      }));
+    const request: QueryRequest = {
+      database,
+      sql,
+      parameters: [],
+      level: "linearizable",
+      timeoutMs: TIMEOUT_MS,
+      format: "json",
+      rowShape: "arrays",
+      ...options,
+    };
+    // As the servers do.
+    const { fields, index } = await this.ask(
+      machine,
+      async (node) => node.queryNow(request) ?? await node.query(request),
+    );
     const { rows } = JSON.parse(`{${new TextDecoder().decode(fields.bytes)}}`) as { rows: unknown[][] };
     return { rows, index };
   }

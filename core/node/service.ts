@@ -26,7 +26,7 @@ export interface QueryRequest {
   readonly format: ResultFormat;
   readonly rowShape: RowShape;
   readonly signal?: CancelSignal | undefined;
-  /** Takes the rows where the query runs on the thread of the caller. It has them if its `end` was called. */
+  /** Takes the rows if the query runs on the thread of the caller; it has them if the answer has no fields. */
   readonly into?: RowSink | undefined;
 }
 

@@ -218,3 +218,57 @@ Deno.test("four databases have a place on the main thread, and give it up when t
     strictEqual(await readOf("a"), false);
   });
 });
+
+/** Whether node 1 answers at once, and what. */
+function rowsNow(cluster: NodeCluster, options: Partial<QueryRequest>): unknown[][] | undefined {
+  const answer = cluster.node(1).queryNow({
+    database: "main",
+    sql: BY_ID,
+    parameters: [1],
+    level: "linearizable",
+    timeoutMs: 10_000,
+    format: "json",
+    rowShape: "arrays",
+    ...options,
+  });
+  return answer && JSON.parse(`{${new TextDecoder().decode(answer.fields.bytes)}}`).rows;
+}
+
+Deno.test("queryNow answers short queries only, and those that have nothing to wait for", async () => {
+  await withRows(async (cluster, read) => {
+    strictEqual(rowsNow(cluster, {}), undefined);
+    await warm(cluster, read, BY_ID, [1]);
+    const { index } = await cluster.finish(cluster.write(1, "UPDATE t SET v = 'new' WHERE id = 1"));
+    const shown = [["new"]];
+    // The only voter needs no round.
+    deepStrictEqual(rowsNow(cluster, {}), shown);
+    deepStrictEqual(rowsNow(cluster, { level: "index", index }), shown);
+    deepStrictEqual(rowsNow(cluster, { level: "stale" }), shown);
+    deepStrictEqual(rowsNow(cluster, { level: "stale", maxAgeMs: 0 }), shown);
+    for (
+      const wait of [
+        { level: "index", index: index + 1 },
+        { level: "as_of", asOf: { index } },
+        { database: "other" },
+        { sql: "SELECT v FROM t" },
+        { parameters: [] },
+      ] as const
+    ) strictEqual(rowsNow(cluster, wait), undefined, JSON.stringify(wait));
+  });
+});
+
+Deno.test("queryNow shows nothing linearizable that a majority has not confirmed (promise 2)", async () => {
+  const cluster = await NodeCluster.start(3);
+  await cluster.finish(cluster.write(1, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)"));
+  await cluster.finish(cluster.write(1, "INSERT INTO t VALUES (1, 'old')"));
+  for (let run = 0; run <= RUNS_BEFORE; run++) await cluster.rows(1, BY_ID, { parameters: [1] });
+  strictEqual(rowsNow(cluster, {}), undefined);
+  const tip = metric(cluster.node(1), "log_tip_index");
+  cluster.network.partition([1], [2, 3]);
+  const write = cluster.write(1, "UPDATE t SET v = 'never'");
+  await cluster.until(() => metric(cluster.node(1), "log_tip_index") > tip);
+  deepStrictEqual([rowsNow(cluster, {}), rowsNow(cluster, { level: "stale" })], [undefined, [["old"]]]);
+  cluster.network.partition([1], [2, 3], false);
+  await cluster.finish(write.catch(() => undefined));
+  await cluster.close();
+});
